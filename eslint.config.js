@@ -1,0 +1,68 @@
+// Style is prettier's. What is checked here is what a reader relies on: types without holes, promises that are awaited,
+// and imports that point downwards only.
+import js from '@eslint/js'
+import importX from 'eslint-plugin-import-x'
+import tseslint from 'typescript-eslint'
+
+/** Who may not import whom: `target` never reaches into `from`. The same table is in test/architecture.test.ts. */
+const DIRECTION = [
+  { target: './src/kernel', from: './src/coordination', message: 'the seam knows nothing of what is built on it' },
+  {
+    target: './src/coordination',
+    from: ['./src/hold.ts', './src/hold-set.ts', './src/holdfast.ts', './src/index.ts', './src/inspect.ts'],
+    message: 'coordination knows no handles and no public functions',
+  },
+  {
+    target: './src/coordination',
+    from: ['./src/kernel/native-kernel.ts', './src/kernel/load-addon.ts'],
+    message: 'coordination knows the seam, not the addon',
+  },
+]
+
+export default tseslint.config(
+  { ignores: ['dist', 'build*', 'prebuilds', 'coverage', 'bench/node_modules'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    plugins: { 'import-x': importX },
+    languageOptions: { parserOptions: { project: ['./test/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowNullish: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      'import-x/no-cycle': 'error',
+      'import-x/no-restricted-paths': ['error', { zones: DIRECTION }],
+    },
+  },
+  {
+    files: ['**/*.mjs', '**/*.cjs', '**/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          'process',
+          'console',
+          'setTimeout',
+          'clearTimeout',
+          'setImmediate',
+          'setInterval',
+          'clearInterval',
+          'URL',
+          'Buffer',
+          'performance',
+          'require',
+          'module',
+          '__dirname',
+          'AbortController',
+          'AbortSignal',
+          'SharedArrayBuffer',
+          'Int32Array',
+          'Atomics',
+          'structuredClone',
+          'queueMicrotask',
+          'fetch',
+        ].map((name) => [name, 'readonly']),
+      ),
+    },
+  },
+)

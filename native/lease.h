@@ -1,0 +1,105 @@
+// Leases: every claim this process has, or waits for, on a lock file; and the registry that holds them all.
+//
+// A lease is one open descriptor and one state. These are the rules, and every transition below keeps them:
+//
+//  1. One mutex, the registry's, protects every lease and every table. No file is touched, nothing is allocated and
+//     no JavaScript runs while it is held; the one outside call under it is the notice to an event loop, because
+//     only under it is it certain that the environment behind that loop still exists.
+//  2. Every change of state is one transition under the mutex. Whoever takes a lease out of the tables is the only
+//     one to stamp its record, unlock and close it, and does so after the mutex, in that order.
+//  3. A descriptor has one user at a time: the waiter thread while the state is kWaiting or kOrphaned, the thread
+//     of the environment from kGranted on. Nobody closes a descriptor that another thread is blocked on.
+//  4. An environment has at most one lease that is kWaiting or kOrphaned for a file and mode: a new wait adopts the
+//     orphan and keeps its place in the kernel's queue.
+//  5. A lease that is granted while nobody wants it is unlocked and closed by the waiter thread itself. The event
+//     loop takes no part: it may be blocked, or gone.
+//  6. A granted lease belongs to nobody until it is claimed. A wait that was dropped is never claimed, so a request
+//     that was rejected never holds the lock later.
+//  7. An environment that ends frees what it holds and was granted, and orphans what it waits for. Its records are
+//     not stamped: for the next holder such an end is a death.
+//  8. An entry of a file exists only while a descriptor is open: the number of a deleted file comes back at once.
+//  9. The kernel's queue decides who is next. A request that comes after this process let others go first (kWait)
+//     makes no fresh try; nor does an exclusive one that finds an orphan already in the queue.
+#ifndef HOLDFAST_NATIVE_LEASE_H_
+#define HOLDFAST_NATIVE_LEASE_H_
+
+#include "lock.h"
+
+namespace holdfast {
+
+class Environment;
+
+enum class State : uint8_t {
+  kWaiting,   // a thread is blocked in the kernel, and a request wants the lock
+  kOrphaned,  // a thread is blocked in the kernel, and nobody wants the lock
+  kGranted,   // the kernel granted it; the environment has been told and has not claimed it yet
+  kFailed,    // the kernel refused it; likewise
+  kHeld,      // claimed
+};
+
+struct Lease {
+  uint64_t id = 0;
+  Environment* environment = nullptr;
+  Mode mode = Mode::kExclusive;
+  State state = State::kHeld;
+  LockFile file;
+  Result failure;
+  Lease* next_with_id = nullptr;
+  Lease* next_with_file = nullptr;
+};
+
+enum class How : uint8_t {
+  kTry,          // one try; other leases of this environment on the file come first
+  kTryThenWait,  // one try, then a wait
+  kWait,         // a wait at once
+  kLastTry,      // one try, whatever else this environment waits for
+};
+
+enum class Kind : uint8_t {
+  kGranted,   // the lease is held
+  kWaiting,   // the lease waits; the environment will be told
+  kKnown,     // this environment has that lease on the same file, perhaps under another name
+  kBusy,      // another descriptor holds the lock
+  kNoThread,  // busy, and there is no thread to wait on
+  kAbsent,    // there is no lock file at the path
+  kReplaced,  // the path does not name the locked file any more; the lease has ended
+  kFailed,    // see `failure`
+};
+
+struct Answer {
+  Kind kind = Kind::kFailed;
+  uint64_t lease = 0;
+  Result failure;
+
+  static Answer Of(Kind kind, uint64_t lease = 0) { return {kind, lease, {}}; }
+  static Answer Of(const Result& failure) { return {Kind::kFailed, 0, failure}; }
+};
+
+// All functions below are called on the thread of `environment`. An id of another environment, or of a lease that
+// has ended, names nothing: ending twice is harmless.
+
+Answer Request(Environment* environment, const char* path, Mode mode, How how);
+
+// Takes a granted lease, if `path` still names the locked file. kWaiting when the kernel has not granted it yet.
+Answer Claim(Environment* environment, uint64_t id, const char* path);
+
+// No request wants this lease any more: an ungranted wait becomes an orphan, a granted one is freed.
+void Drop(Environment* environment, uint64_t id);
+
+// Whether `path` names the file of this lease.
+Result Names(Environment* environment, uint64_t id, const char* path);
+
+// The file of a held lease, for its record; null when there is no such lease.
+LockFile* FileOf(Environment* environment, uint64_t id);
+
+// Takes a held lease out of the tables and hands its file to the caller, who stamps, unlocks and closes it.
+LockFile Release(Environment* environment, uint64_t id);
+
+void ReleaseAll(Environment* environment);
+
+// The waiter thread's report (waiter.cc).
+void Settle(Lease* lease, const Result& result);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_NATIVE_LEASE_H_

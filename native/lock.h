@@ -1,0 +1,106 @@
+// The seam to the operating system: one lock file, seen through one descriptor.
+//
+// Each system implements exactly these names, in this order, in a file of its own (lock_posix.cc,
+// lock_windows.cc); the build picks one. Nothing above this line knows which system it runs on.
+//
+// "Busy" is an answer, not a failure. A failure carries the error in Node's own numbering (a negative errno;
+// libuv's number on Windows), so that Node can name it, and the call that failed.
+#ifndef HOLDFAST_NATIVE_LOCK_H_
+#define HOLDFAST_NATIVE_LOCK_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace holdfast {
+
+enum class Mode : uint8_t { kExclusive, kShared };
+
+enum class Outcome : uint8_t { kDone, kBusy, kAbsent, kReplaced, kFailed };
+
+struct Result {
+  Outcome outcome = Outcome::kDone;
+  int error = 0;
+  const char* call = nullptr;
+
+  bool done() const { return outcome == Outcome::kDone; }
+  static Result Of(Outcome outcome) { return {outcome, 0, nullptr}; }
+};
+
+// In Node's numbering, like every error here.
+extern const int kOutOfMemory;
+
+// What makes two names one file: device and inode on POSIX, volume and 128-bit file id on Windows.
+struct Identity {
+  uint64_t volume = 0;
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  bool operator==(const Identity& other) const {
+    return volume == other.volume && high == other.high && low == other.low;
+  }
+};
+
+// Owns one descriptor of one lock file. Destruction closes it; closing frees the lock, but only Unlock() frees it
+// at once even while a child is between fork and exec, so whoever holds the lock unlocks first.
+//
+// Guarantee: a descriptor is never inherited by a child program.
+// Not guaranteed: that the path still names this file (ask PathNames).
+class LockFile {
+ public:
+  LockFile() = default;
+  ~LockFile() { Close(); }
+  LockFile(LockFile&& other) noexcept { *this = static_cast<LockFile&&>(other); }
+  LockFile& operator=(LockFile&& other) noexcept {
+    if (this != &other) {
+      Close();
+      handle_ = other.handle_;
+      writable_ = other.writable_;
+      identity_ = other.identity_;
+      other.handle_ = -1;
+    }
+    return *this;
+  }
+  LockFile(const LockFile&) = delete;
+  LockFile& operator=(const LockFile&) = delete;
+
+  // Whether the last component of `path` is a symlink or, on Windows, a junction.
+  static bool IsLink(const char* path);
+
+  // Opens an existing regular file and nothing else: never creates, truncates, follows a symlink in the last
+  // component, or blocks. Falls back to a read-only descriptor where writing is not allowed: it locks, but it
+  // carries no record.
+  static Result Open(const char* path, LockFile* file);
+
+  // Creates an empty lock file; kBusy means that it exists already. `uid` and `gid` below zero leave the owner
+  // alone; on Windows owner and mode mean nothing and the directory's access list is inherited.
+  static Result Create(const char* path, uint32_t mode, int64_t uid, int64_t gid);
+
+  // One non-blocking try.
+  Result TryLock(Mode mode);
+
+  // Blocks this thread until the lock is granted. Only a dedicated thread may call it, and while it does, nobody
+  // else may touch this object: Windows queues every other call on the handle behind it, and macOS a close().
+  Result WaitLock(Mode mode);
+
+  void Unlock();
+  void Close();
+
+  // kDone when `path` names the file with this identity, kReplaced when it names another one or none.
+  static Result PathNames(const char* path, const Identity& identity);
+
+  // Reads up to `size` bytes from the start; kFailed also where a foreign mandatory lock hides the content.
+  Result Read(char* bytes, size_t size, size_t* length);
+  Result Write(const char* bytes, size_t size, size_t offset);
+
+  const Identity& identity() const { return identity_; }
+  bool writable() const { return writable_; }
+
+ private:
+  intptr_t handle_ = -1;
+  bool writable_ = false;
+  Identity identity_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_NATIVE_LOCK_H_

@@ -1,0 +1,284 @@
+// The lock on Windows: LockFileEx on a synchronous handle. Its ranges are mandatory, so one byte far beyond any
+// content is locked and the record stays readable while the lock is held.
+#include "lock.h"
+
+#include <windows.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+namespace holdfast {
+namespace {
+
+// The locked byte is an on-disk contract between all versions of holdfast: it never changes.
+constexpr DWORD kLockOffsetHigh = 0x7FFFFFFF;
+constexpr DWORD kLockOffsetLow = 0xFFFFFFFE;
+
+// Virus scanners and deletions under way refuse an open for a moment.
+constexpr int kOpenTries = 10;
+constexpr DWORD kOpenPauseMilliseconds = 2;
+
+// libuv's numbers, which Node can name on Windows.
+constexpr int kAccessDenied = -4092;
+constexpr int kBusyFile = -4082;
+constexpr int kInvalid = -4071;
+constexpr int kInputOutput = -4070;
+constexpr int kIsDirectory = -4068;
+constexpr int kLoop = -4067;
+constexpr int kTooManyFiles = -4066;
+constexpr int kNameTooLong = -4064;
+constexpr int kNotFound = -4058;
+constexpr int kNoMemory = -4057;
+constexpr int kNoSpace = -4055;
+constexpr int kNotDirectory = -4052;
+constexpr int kNotSupported = -4049;
+constexpr int kReadOnly = -4047;
+constexpr int kNotRegularFile = -4028;
+constexpr int kUnknown = -4094;
+
+int NodeError(DWORD error) {
+  switch (error) {
+    case ERROR_FILE_NOT_FOUND:
+    case ERROR_PATH_NOT_FOUND:
+    case ERROR_INVALID_NAME:
+    case ERROR_INVALID_DRIVE:
+    case ERROR_BAD_NETPATH:
+    case ERROR_BAD_NET_NAME:
+      return kNotFound;
+    case ERROR_ACCESS_DENIED:
+      return kAccessDenied;
+    case ERROR_SHARING_VIOLATION:
+    case ERROR_LOCK_VIOLATION:
+    case ERROR_DELETE_PENDING:
+      return kBusyFile;
+    case ERROR_TOO_MANY_OPEN_FILES:
+      return kTooManyFiles;
+    case ERROR_FILENAME_EXCED_RANGE:
+    case ERROR_BUFFER_OVERFLOW:
+      return kNameTooLong;
+    case ERROR_DIRECTORY:
+      return kNotDirectory;
+    case ERROR_NOT_ENOUGH_MEMORY:
+    case ERROR_OUTOFMEMORY:
+    case ERROR_NO_SYSTEM_RESOURCES:
+      return kNoMemory;
+    case ERROR_DISK_FULL:
+    case ERROR_HANDLE_DISK_FULL:
+      return kNoSpace;
+    case ERROR_WRITE_PROTECT:
+      return kReadOnly;
+    case ERROR_INVALID_FUNCTION:  // \\wsl$ and other shares that cannot lock
+    case ERROR_NOT_SUPPORTED:
+      return kNotSupported;
+    case ERROR_INVALID_PARAMETER:
+      return kInvalid;
+    case ERROR_CRC:
+    case ERROR_IO_DEVICE:
+      return kInputOutput;
+    default:
+      return kUnknown;
+  }
+}
+
+Result Failed(const char* call, DWORD error) { return {Outcome::kFailed, NodeError(error), call}; }
+
+HANDLE Handle(intptr_t handle) { return reinterpret_cast<HANDLE>(handle); }
+
+// A path as Windows wants it. `text` is null when memory ran out or the path is no UTF-8.
+struct WidePath {
+  explicit WidePath(const char* path) {
+    const int length = MultiByteToWideChar(CP_UTF8, 0, path, -1, nullptr, 0);
+    if (length <= 0) return;
+    text = static_cast<wchar_t*>(malloc(static_cast<size_t>(length) * sizeof(wchar_t)));
+    if (text != nullptr) MultiByteToWideChar(CP_UTF8, 0, path, -1, text, length);
+  }
+  ~WidePath() { free(text); }
+  WidePath(const WidePath&) = delete;
+  WidePath& operator=(const WidePath&) = delete;
+
+  wchar_t* text = nullptr;
+};
+
+bool IdentityOf(HANDLE handle, Identity* identity) {
+  FILE_ID_INFO id;
+  if (GetFileInformationByHandleEx(handle, FileIdInfo, &id, sizeof(id)) != 0) {
+    uint64_t halves[2];
+    static_assert(sizeof(halves) == sizeof(id.FileId), "a file id has 128 bits");
+    memcpy(halves, &id.FileId, sizeof(halves));
+    *identity = {id.VolumeSerialNumber, halves[1], halves[0]};
+    return true;
+  }
+  BY_HANDLE_FILE_INFORMATION information;  // filesystems that know 64-bit ids only
+  if (GetFileInformationByHandle(handle, &information) == 0) return false;
+  *identity = {information.dwVolumeSerialNumber, information.nFileIndexHigh, information.nFileIndexLow};
+  return true;
+}
+
+// No FILE_SHARE_DELETE: a lock file that is open cannot be deleted, so a lock cannot be split in two. Null security
+// attributes: the handle is not inherited, whatever a child is started with.
+HANDLE OpenExisting(const wchar_t* path, DWORD access) {
+  return CreateFileW(path, access, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr, OPEN_EXISTING,
+                     FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
+}
+
+bool PassesByItself(DWORD error) {
+  return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED || error == ERROR_DELETE_PENDING;
+}
+
+OVERLAPPED LockedByte() {
+  OVERLAPPED range = {};
+  range.Offset = kLockOffsetLow;
+  range.OffsetHigh = kLockOffsetHigh;
+  return range;
+}
+
+Result LockByte(HANDLE handle, DWORD flags) {
+  OVERLAPPED range = LockedByte();
+  if (LockFileEx(handle, flags, 0, 1, 0, &range) != 0) return {};
+  const DWORD error = GetLastError();
+  if (error == ERROR_LOCK_VIOLATION || error == ERROR_IO_PENDING) return Result::Of(Outcome::kBusy);
+  return Failed("LockFileEx", error);
+}
+
+DWORD Flags(Mode mode) { return mode == Mode::kExclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0; }
+
+}  // namespace
+
+const int kOutOfMemory = kNoMemory;
+
+bool LockFile::IsLink(const char* path) {
+  const WidePath wide(path);
+  if (wide.text == nullptr) return false;
+  const DWORD attributes = GetFileAttributesW(wide.text);
+  return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
+}
+
+Result LockFile::Open(const char* path, LockFile* file) {
+  const WidePath wide(path);
+  if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
+
+  const DWORD attributes = GetFileAttributesW(wide.text);
+  if (attributes != INVALID_FILE_ATTRIBUTES) {
+    if ((attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return {Outcome::kFailed, kLoop, "CreateFile"};
+    if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) return {Outcome::kFailed, kIsDirectory, "CreateFile"};
+  }
+
+  LockFile opened;
+  opened.writable_ = true;
+  DWORD error = ERROR_SUCCESS;
+  for (int tries = 0; tries < kOpenTries; ++tries) {
+    if (tries > 0) Sleep(kOpenPauseMilliseconds);
+    opened.handle_ = reinterpret_cast<intptr_t>(OpenExisting(wide.text, GENERIC_READ | GENERIC_WRITE));
+    if (opened.handle_ >= 0) break;
+    error = GetLastError();
+    if (!PassesByItself(error)) break;
+  }
+  if (opened.handle_ < 0 && (error == ERROR_ACCESS_DENIED || error == ERROR_WRITE_PROTECT)) {
+    opened.writable_ = false;
+    opened.handle_ = reinterpret_cast<intptr_t>(OpenExisting(wide.text, GENERIC_READ));
+  }
+  if (opened.handle_ < 0) {
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return Result::Of(Outcome::kAbsent);
+    return Failed("CreateFile", error);
+  }
+  if (GetFileType(Handle(opened.handle_)) != FILE_TYPE_DISK) {
+    return {Outcome::kFailed, kNotRegularFile, "CreateFile"};
+  }
+  if (!IdentityOf(Handle(opened.handle_), &opened.identity_)) {
+    return Failed("GetFileInformationByHandle", GetLastError());
+  }
+  *file = static_cast<LockFile&&>(opened);
+  return {};
+}
+
+Result LockFile::Create(const char* path, uint32_t, int64_t, int64_t) {
+  const WidePath wide(path);
+  if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
+  DWORD error = ERROR_SUCCESS;
+  for (int tries = 0; tries < kOpenTries; ++tries) {
+    if (tries > 0) Sleep(kOpenPauseMilliseconds);
+    LockFile created;
+    created.handle_ = reinterpret_cast<intptr_t>(
+        CreateFileW(wide.text, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr,
+                    CREATE_NEW, FILE_ATTRIBUTE_NORMAL, nullptr));
+    if (created.handle_ >= 0) return {};
+    error = GetLastError();
+    if (error == ERROR_FILE_EXISTS || error == ERROR_ALREADY_EXISTS) return Result::Of(Outcome::kBusy);
+    if (!PassesByItself(error)) break;
+  }
+  return Failed("CreateFile", error);
+}
+
+Result LockFile::TryLock(Mode mode) {
+  return LockByte(Handle(handle_), Flags(mode) | LOCKFILE_FAIL_IMMEDIATELY);
+}
+
+Result LockFile::WaitLock(Mode mode) {
+  for (;;) {
+    const Result result = LockByte(Handle(handle_), Flags(mode));
+    if (result.outcome != Outcome::kBusy) return result;
+    Sleep(1);
+  }
+}
+
+void LockFile::Unlock() {
+  OVERLAPPED range = LockedByte();
+  UnlockFileEx(Handle(handle_), 0, 1, 0, &range);
+}
+
+void LockFile::Close() {
+  if (handle_ < 0) return;
+  CloseHandle(Handle(handle_));
+  handle_ = -1;
+}
+
+Result LockFile::PathNames(const char* path, const Identity& identity) {
+  const WidePath wide(path);
+  if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
+  LockFile named;
+  named.handle_ = reinterpret_cast<intptr_t>(
+      CreateFileW(wide.text, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+                  OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, nullptr));
+  if (named.handle_ < 0) {
+    const DWORD error = GetLastError();
+    const bool gone = error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND;
+    return gone ? Result::Of(Outcome::kReplaced) : Failed("CreateFile", error);
+  }
+  if (!IdentityOf(Handle(named.handle_), &named.identity_)) {
+    return Failed("GetFileInformationByHandle", GetLastError());
+  }
+  return named.identity_ == identity ? Result() : Result::Of(Outcome::kReplaced);
+}
+
+Result LockFile::Read(char* bytes, size_t size, size_t* length) {
+  *length = 0;
+  while (*length < size) {
+    OVERLAPPED position = {};
+    position.Offset = static_cast<DWORD>(*length);
+    DWORD count = 0;
+    if (ReadFile(Handle(handle_), bytes + *length, static_cast<DWORD>(size - *length), &count, &position) == 0) {
+      if (GetLastError() == ERROR_HANDLE_EOF) break;
+      return Failed("ReadFile", GetLastError());
+    }
+    if (count == 0) break;
+    *length += count;
+  }
+  return {};
+}
+
+Result LockFile::Write(const char* bytes, size_t size, size_t offset) {
+  size_t written = 0;
+  while (written < size) {
+    OVERLAPPED position = {};
+    position.Offset = static_cast<DWORD>(offset + written);
+    DWORD count = 0;
+    if (WriteFile(Handle(handle_), bytes + written, static_cast<DWORD>(size - written), &count, &position) == 0) {
+      return Failed("WriteFile", GetLastError());
+    }
+    if (count == 0) return Failed("WriteFile", ERROR_DISK_FULL);
+    written += count;
+  }
+  return {};
+}
+
+}  // namespace holdfast

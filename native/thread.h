@@ -1,0 +1,48 @@
+// The few things besides locks that the operating system is asked for: a mutex, a detached thread, a library that
+// stays in memory. Written per system, like lock.h, so that the addon needs no C++ library at run time.
+#ifndef HOLDFAST_NATIVE_THREAD_H_
+#define HOLDFAST_NATIVE_THREAD_H_
+
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <pthread.h>
+#endif
+
+namespace holdfast {
+
+// Usable from static initialisation to the last instruction of the process: no constructor that runs code, no
+// destructor, because detached threads outlive exit().
+class Mutex {
+ public:
+  void Lock();
+  void Unlock();
+
+ private:
+#if defined(_WIN32)
+  SRWLOCK mutex_ = SRWLOCK_INIT;
+#else
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+#endif
+};
+
+class MutexGuard {
+ public:
+  explicit MutexGuard(Mutex& mutex) : mutex_(mutex) { mutex_.Lock(); }
+  ~MutexGuard() { mutex_.Unlock(); }
+  MutexGuard(const MutexGuard&) = delete;
+  MutexGuard& operator=(const MutexGuard&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+// Starts a detached thread with a small stack and every signal blocked; false when there is no thread to be had.
+bool StartDetachedThread(void (*run)(void*), void* argument);
+
+// Keeps this library mapped for ever: a worker that ends would unmap it while a thread is still inside.
+void PinLibrary();
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_NATIVE_THREAD_H_

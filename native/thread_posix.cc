@@ -1,0 +1,70 @@
+// Threads on Linux and macOS: POSIX threads.
+#include "thread.h"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+namespace holdfast {
+namespace {
+
+// Enough for one blocked call. The address space is reserved, the memory is not used.
+constexpr size_t kStackSize = 128 * 1024;
+
+struct Start {
+  void (*run)(void*);
+  void* argument;
+};
+
+void* Run(void* memory) {
+  const Start start = *static_cast<Start*>(memory);
+  free(memory);
+  start.run(start.argument);
+  return nullptr;
+}
+
+size_t StackSize() {
+  const long minimum = sysconf(_SC_THREAD_STACK_MIN);  // 128 KiB on 64-bit Arm with glibc, and static TLS on top
+  const size_t floor = minimum > 0 ? static_cast<size_t>(minimum) : 0;
+  return floor >= kStackSize ? floor + kStackSize : kStackSize;
+}
+
+}  // namespace
+
+void Mutex::Lock() { pthread_mutex_lock(&mutex_); }
+
+void Mutex::Unlock() { pthread_mutex_unlock(&mutex_); }
+
+bool StartDetachedThread(void (*run)(void*), void* argument) {
+  Start* start = static_cast<Start*>(malloc(sizeof(Start)));
+  if (start == nullptr) return false;
+  *start = {run, argument};
+
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, StackSize());
+
+  // A thread inherits the mask of its creator: signals stay with Node's threads from the first instruction on.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, &attributes, Run, start) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+
+  pthread_attr_destroy(&attributes);
+  if (!started) free(start);
+  return started;
+}
+
+void PinLibrary() {
+  Dl_info info;
+  if (dladdr(reinterpret_cast<void*>(&PinLibrary), &info) == 0) return;
+  dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,50 @@
+// Threads on Windows: SRW locks and CreateThread.
+#include "thread.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+namespace holdfast {
+namespace {
+
+constexpr SIZE_T kStackSize = 128 * 1024;
+
+struct Start {
+  void (*run)(void*);
+  void* argument;
+};
+
+DWORD WINAPI Run(void* memory) {
+  const Start start = *static_cast<Start*>(memory);
+  free(memory);
+  start.run(start.argument);
+  return 0;
+}
+
+}  // namespace
+
+void Mutex::Lock() { AcquireSRWLockExclusive(&mutex_); }
+
+void Mutex::Unlock() { ReleaseSRWLockExclusive(&mutex_); }
+
+bool StartDetachedThread(void (*run)(void*), void* argument) {
+  Start* start = static_cast<Start*>(malloc(sizeof(Start)));
+  if (start == nullptr) return false;
+  *start = {run, argument};
+  const HANDLE thread =
+      CreateThread(nullptr, kStackSize, Run, start, STACK_SIZE_PARAM_IS_A_RESERVATION, nullptr);
+  if (thread == nullptr) {
+    free(start);
+    return false;
+  }
+  CloseHandle(thread);
+  return true;
+}
+
+void PinLibrary() {
+  HMODULE module;
+  GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                     reinterpret_cast<LPCWSTR>(reinterpret_cast<void*>(&PinLibrary)), &module);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,59 @@
+// Several files, all or nothing. Everybody who takes several takes them in one order, that of the files' own numbers
+// and not of their names, so two such requests cannot wait for each other.
+import type { Request } from '../options.js'
+import type { Coordinator } from './coordinator.js'
+import type { HoldState } from './hold-state.js'
+import { systemError } from './system-error.js'
+
+interface Member {
+  readonly identity: string
+  readonly request: Request
+}
+
+export async function acquireAll(coordinator: Coordinator, requests: readonly Request[]): Promise<HoldState[]> {
+  const started = coordinator.clock.now()
+  for (;;) {
+    const holds: HoldState[] = []
+    try {
+      const members = inOrder(requests.map((request) => identified(coordinator, request)))
+      for (const { request } of members) {
+        holds.push(await acquireOne(coordinator, withTimeLeft(request, coordinator.clock.now() - started)))
+      }
+      // A file that was replaced since it was identified may now have another place in the order.
+      if (members.every((member) => identified(coordinator, member.request).identity === member.identity)) {
+        return holds
+      }
+    } catch (error) {
+      release(holds)
+      throw error
+    }
+    release(holds)
+  }
+}
+
+function identified(coordinator: Coordinator, request: Request): Member {
+  try {
+    return { identity: coordinator.kernel.identify(request.file), request }
+  } catch (error) {
+    throw systemError(error, request)
+  }
+}
+
+/** Sorted, and each file once, whatever its names. */
+function inOrder(members: readonly Member[]): Member[] {
+  const files = new Map(members.map((member) => [member.identity, member]))
+  return [...files.values()].sort((a, b) => (a.identity < b.identity ? -1 : 1))
+}
+
+/** One deadline for all of them. What is left of it may be nothing: then the next member makes one try. */
+function withTimeLeft(request: Request, spent: number): Request {
+  return { ...request, timeout: Math.max(0, request.timeout - spent) }
+}
+
+function acquireOne(coordinator: Coordinator, request: Request): Promise<HoldState> {
+  return new Promise((resolve, reject) => coordinator.acquire(request, resolve, reject))
+}
+
+function release(holds: readonly HoldState[]): void {
+  for (const hold of [...holds].reverse()) hold.end(null)
+}

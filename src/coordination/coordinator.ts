@@ -1,0 +1,73 @@
+// All lock files of this thread: which queue is for which path and lease, and the way in for every request.
+import type { Clock } from '../kernel/clock.js'
+import type { Kernel, Lease } from '../kernel/kernel.js'
+import type { Request } from '../options.js'
+import { FileQueue, type Registry } from './file-queue.js'
+import type { HoldState } from './hold-state.js'
+import { systemError } from './system-error.js'
+import { timeoutError } from './timeout-error.js'
+import { Turn } from './turn.js'
+import { Waiter } from './waiter.js'
+
+export class Coordinator implements Registry {
+  readonly kernel: Kernel
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly holds = new Set<HoldState>()
+  readonly queuesByPath = new Map<string, FileQueue>()
+  readonly queuesByWait = new Map<Lease, FileQueue>()
+  readonly detachedQueues = new Set<FileQueue>()
+
+  constructor(kernel: Kernel, clock: Clock) {
+    this.kernel = kernel
+    this.clock = clock
+    this.turn = new Turn(clock)
+    kernel.onSettled = (lease) => this.queuesByWait.get(lease)?.settled(lease)
+  }
+
+  /** Answers once, by `resolve` or `reject`, now or later. */
+  acquire(request: Request, resolve: (hold: HoldState) => void, reject: (error: unknown) => void): void {
+    if (request.timeout === 0) {
+      this.acquireNow(request, resolve, reject)
+      return
+    }
+    const queue = this.queueFor(request.file.lockfile)
+    const waiter = new Waiter(request, queue, this.clock, resolve, reject)
+    queue.enqueue(waiter)
+    waiter.arm()
+  }
+
+  tryAcquire(request: Request): HoldState | null {
+    try {
+      return this.queueFor(request.file.lockfile).tryNow(request)
+    } catch (error) {
+      throw systemError(error, request)
+    }
+  }
+
+  queueFor(path: string): FileQueue {
+    return this.queuesByPath.get(path) ?? new FileQueue(this, path)
+  }
+
+  /** Asked only when a file is met under a second name. */
+  queueOf(lease: Lease): FileQueue {
+    for (const queue of this.queuesByPath.values()) if (queue.has(lease)) return queue
+    for (const queue of this.detachedQueues) if (queue.has(lease)) return queue
+    throw new Error(`lease ${lease} has no queue`)
+  }
+
+  private acquireNow(request: Request, resolve: (hold: HoldState) => void, reject: (error: unknown) => void): void {
+    try {
+      const hold = this.tryAcquire(request)
+      if (hold !== null) {
+        resolve(hold)
+        return
+      }
+    } catch (error) {
+      reject(error)
+      return
+    }
+    const here = [...this.holds].find((hold) => hold.file.lockfile === request.file.lockfile)
+    reject(timeoutError(request, 0, 0, here))
+  }
+}

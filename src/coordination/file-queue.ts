@@ -1,0 +1,341 @@
+// Who goes next on one lock file in this thread.
+//
+// Everything that happens changes the state below and then calls advance(), which alone decides what follows from it:
+// one place to read, whatever came first. The rules:
+//
+//  1. Waiters are served in order of arrival. A shared request never overtakes a queued exclusive one.
+//  2. There is a tenure (the kernel granted), or a wait (the kernel was asked), or neither; never both.
+//  3. The wait is in the mode of the first waiter. If that changes, the old wait is dropped.
+//  4. Every grant, a hand-over included, checks that the waiter's own path still names the locked file. If not, the
+//     waiters ask again, with their deadlines and their order kept.
+//  5. A tenure that may not be handed over is ended, and the next request goes to the end of the kernel's queue
+//     without a fresh try: processes that wait there come first.
+//  6. A queue without waiters and holds is closed: the kernel keeps nothing for it.
+import { publishFallback } from '../events.js'
+import type { LostReason } from '../errors.js'
+import type { Clock } from '../kernel/clock.js'
+import type { How, Kernel, Lease, Mode } from '../kernel/kernel.js'
+import type { Request } from '../options.js'
+import { HoldState, type Holding } from './hold-state.js'
+import { Polling } from './polling.js'
+import { systemError } from './system-error.js'
+import { Tenure } from './tenure.js'
+import { timeoutError } from './timeout-error.js'
+import type { Turn } from './turn.js'
+import type { Line, Waiter } from './waiter.js'
+
+/** What queues have in common: which is for which path and lease. */
+export interface Registry {
+  readonly kernel: Kernel
+  readonly clock: Clock
+  readonly turn: Turn
+  readonly holds: Set<HoldState>
+  /** Several paths may be names of one file. */
+  readonly queuesByPath: Map<string, FileQueue>
+  readonly queuesByWait: Map<Lease, FileQueue>
+  /** Queues that go on although a path of theirs names another file now. */
+  readonly detachedQueues: Set<FileQueue>
+  queueFor(path: string): FileQueue
+  queueOf(lease: Lease): FileQueue
+}
+
+interface Wait {
+  readonly lease: Lease
+  readonly mode: Mode
+  settled: boolean
+}
+
+export class FileQueue implements Line, Holding {
+  private readonly registry: Registry
+  private readonly kernel: Kernel
+  private readonly path: string
+  /** Other names of the same file that were met. */
+  private aliases: Set<string> | null = null
+  private waiters: Set<Waiter> | null = null
+  private holds = 0
+  private tenure: Tenure | null = null
+  private wait: Wait | null = null
+  private polling: Polling | null = null
+  private nextRequest: How = 'try-then-wait'
+
+  /** From now on requests for this path text come here. */
+  constructor(registry: Registry, path: string) {
+    this.registry = registry
+    this.kernel = registry.kernel
+    this.path = path
+    registry.queuesByPath.set(path, this)
+  }
+
+  enqueue(waiter: Waiter): void {
+    waiter.line = this
+    this.waiters ??= new Set()
+    this.waiters.add(waiter)
+    this.advance()
+  }
+
+  /** Whether this lease, held or waited for, is this queue's. */
+  has(lease: Lease): boolean {
+    return this.tenure?.lease === lease || this.wait?.lease === lease
+  }
+
+  /** One try that never queues: null when somebody else holds the lock or comes first. */
+  tryNow(request: Request): HoldState | null {
+    if (this.first() !== undefined) return null
+    if (this.tenure === null) return this.tryKernel(request)
+    if (this.tenure.mode === 'exclusive' || request.mode === 'exclusive') return null
+    if (this.kernel.names(this.tenure.lease, request.file.lockfile)) return this.hold(this.tenure, request)
+    this.detach(request.file.lockfile)
+    return this.registry.queueFor(request.file.lockfile).tryNow(request)
+  }
+
+  /** The kernel says that a wait of this queue has ended. */
+  settled(lease: Lease): void {
+    if (this.wait?.lease !== lease) return
+    this.wait.settled = true
+    this.advance()
+  }
+
+  expired(waiter: Waiter): void {
+    if (waiter === this.first() && this.lastChance(waiter)) {
+      this.advance()
+      return
+    }
+    const place = [...(this.waiters ?? [])].indexOf(waiter) + 1
+    this.remove(waiter, timeoutError(waiter.request, waiter.waited, place, this.someHold()))
+  }
+
+  aborted(waiter: Waiter): void {
+    this.remove(waiter, waiter.request.signal?.reason)
+  }
+
+  leave(hold: HoldState, reason: LostReason | null): void {
+    this.holds--
+    this.registry.holds.delete(hold)
+    this.tenure?.left(hold, reason)
+    this.advance()
+  }
+
+  stillNamed(hold: HoldState): boolean {
+    return this.tenure !== null && this.kernel.names(this.tenure.lease, hold.file.lockfile)
+  }
+
+  advance(): void {
+    for (let first = this.first(); first !== undefined; first = this.first()) {
+      if (!this.registry.turn.mayGrant(this)) return
+      try {
+        if (!this.serve(first)) return
+      } catch (error) {
+        this.waiters?.delete(first)
+        first.refuse(systemError(error, first.request))
+      }
+    }
+    if (this.holds === 0) this.close()
+  }
+
+  /** One step for the first waiter. False when nothing more can be done until something happens. */
+  private serve(first: Waiter): boolean {
+    if (this.tenure === null) return this.seek(first)
+    if (this.holds > 0) return this.join(this.tenure, first)
+    return this.takeOver(this.tenure, first)
+  }
+
+  private seek(first: Waiter): boolean {
+    if (this.polling?.pausing === true) return false
+    if (this.wait !== null && this.wait.mode === first.request.mode) {
+      return this.wait.settled && this.claim(this.wait, first)
+    }
+    this.dropWait()
+    const how = this.nextRequest
+    this.nextRequest = 'try-then-wait'
+    const { file, mode } = first.request
+    const answer = this.kernel.request(file, mode, how)
+    switch (answer.kind) {
+      case 'granted':
+        this.begin(answer.lease, first)
+        return true
+      case 'waiting':
+        this.stopPolling()
+        this.wait = { lease: answer.lease, mode, settled: false }
+        this.registry.queuesByWait.set(answer.lease, this)
+        return false
+      case 'known':
+        this.joinQueueOf(answer.lease)
+        return false
+      default:
+        this.poll(first)
+        return false
+    }
+  }
+
+  /** False when the kernel has not granted it yet. */
+  private claim(wait: Wait, first: Waiter): boolean {
+    const answer = this.kernel.claim(wait.lease, first.request.file.lockfile)
+    if (answer.kind === 'waiting') return false
+    this.forgetWait(wait)
+    if (answer.kind === 'granted') this.begin(answer.lease, first)
+    return true
+  }
+
+  private join(tenure: Tenure, first: Waiter): boolean {
+    if (tenure.mode === 'exclusive' || first.request.mode === 'exclusive') return false
+    const { lockfile } = first.request.file
+    if (this.kernel.names(tenure.lease, lockfile)) {
+      this.grant(tenure, first)
+    } else {
+      this.waiters?.delete(first)
+      this.detach(lockfile)
+      this.registry.queueFor(lockfile).enqueue(first)
+    }
+    return true
+  }
+
+  /** The tenure is free for the next waiter: it takes over, or everybody queues again. */
+  private takeOver(tenure: Tenure, first: Waiter): boolean {
+    if (!tenure.mayHandOver(first.request.mode)) {
+      this.endTenure()
+      this.nextRequest = 'wait'
+    } else if (this.kernel.names(tenure.lease, first.request.file.lockfile)) {
+      tenure.handedOver()
+      this.grant(tenure, first)
+    } else {
+      this.endTenure()
+    }
+    return true
+  }
+
+  /** At its deadline: what was granted is taken, and if nothing was, there is one last try. */
+  private lastChance(first: Waiter): boolean {
+    try {
+      if (this.holds > 0) return false
+      if (this.tenure !== null) this.takeOver(this.tenure, first)
+      else if (this.wait !== null) this.claim(this.wait, first)
+      if (this.first() !== first) return true
+      const answer = this.kernel.request(first.request.file, first.request.mode, 'last-try')
+      if (answer.kind !== 'granted') return false
+      this.dropWait()
+      this.begin(answer.lease, first)
+    } catch (error) {
+      this.waiters?.delete(first)
+      first.refuse(systemError(error, first.request))
+    }
+    return true
+  }
+
+  private tryKernel(request: Request): HoldState | null {
+    try {
+      const answer = this.kernel.request(request.file, request.mode, 'try')
+      if (answer.kind === 'granted') return this.hold(this.beginTenure(answer.lease, request.mode), request)
+      if (answer.kind === 'known') return this.registry.queueOf(answer.lease).tryNow(request)
+      return null
+    } finally {
+      if (this.holds === 0) this.close()
+    }
+  }
+
+  private begin(lease: Lease, first: Waiter): void {
+    this.grant(this.beginTenure(lease, first.request.mode), first)
+  }
+
+  private beginTenure(lease: Lease, mode: Mode): Tenure {
+    this.stopPolling()
+    this.tenure = new Tenure(this.kernel, this.registry.clock, lease, mode)
+    return this.tenure
+  }
+
+  private endTenure(): void {
+    if (this.tenure === null) return
+    this.tenure.end()
+    this.tenure = null
+  }
+
+  private grant(tenure: Tenure, first: Waiter): void {
+    this.waiters?.delete(first)
+    this.registry.turn.granted()
+    first.grant(this.hold(tenure, first.request))
+  }
+
+  private hold(tenure: Tenure, request: Request): HoldState {
+    const since = this.registry.clock.wallTime()
+    const hold = new HoldState(this, request, since, tenure.enter(request, since))
+    this.holds++
+    this.registry.holds.add(hold)
+    return hold
+  }
+
+  private first(): Waiter | undefined {
+    if (this.waiters === null) return undefined
+    for (const waiter of this.waiters) return waiter
+    return undefined
+  }
+
+  private someHold(): HoldState | undefined {
+    for (const hold of this.registry.holds) if (hold.isIn(this)) return hold
+    return undefined
+  }
+
+  private remove(waiter: Waiter, error: unknown): void {
+    this.waiters?.delete(waiter)
+    waiter.refuse(error)
+    this.advance()
+  }
+
+  /** This path turned out to be another name of a file that has a queue: everybody goes there. */
+  private joinQueueOf(lease: Lease): void {
+    const other = this.registry.queueOf(lease)
+    const moving = this.waiters ?? []
+    this.waiters = null
+    for (const path of [this.path, ...(this.aliases ?? [])]) other.addAlias(path)
+    for (const waiter of moving) other.enqueue(waiter)
+  }
+
+  private poll(first: Waiter): void {
+    if (this.polling === null) {
+      this.polling = new Polling(this.registry.clock)
+      const reason = 'there is no thread to wait on, so the lock is tried again every 1 to 50 ms'
+      publishFallback({ kind: 'thread', lockfile: first.request.file.lockfile, reason })
+    }
+    this.polling.schedule(() => this.advance())
+  }
+
+  private stopPolling(): void {
+    this.polling?.cancel()
+    this.polling = null
+  }
+
+  private dropWait(): void {
+    if (this.wait === null) return
+    this.kernel.drop(this.wait.lease)
+    this.forgetWait(this.wait)
+  }
+
+  private forgetWait(wait: Wait): void {
+    this.registry.queuesByWait.delete(wait.lease)
+    this.wait = null
+  }
+
+  private addAlias(path: string): void {
+    this.aliases ??= new Set()
+    this.aliases.add(path)
+    this.registry.queuesByPath.set(path, this)
+  }
+
+  /** The holds stay, but this path names another file now. */
+  private detach(path: string): void {
+    this.forget(path)
+    this.registry.detachedQueues.add(this)
+  }
+
+  /** Requests for this path text do not come here any more. */
+  private forget(path: string): void {
+    if (this.registry.queuesByPath.get(path) === this) this.registry.queuesByPath.delete(path)
+  }
+
+  private close(): void {
+    this.endTenure()
+    this.dropWait()
+    this.stopPolling()
+    this.forget(this.path)
+    for (const path of this.aliases ?? []) this.forget(path)
+    this.registry.detachedQueues.delete(this)
+  }
+}

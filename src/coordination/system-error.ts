@@ -1,0 +1,30 @@
+// Failures of the system, as errors that say what to do about them. The original stays as `cause`.
+import { LockError } from '../errors.js'
+import type { Request } from '../options.js'
+
+/** The filesystem knows no locks. */
+const UNSUPPORTED = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'])
+
+const ADVICE: Record<string, string> = {
+  EISDIR:
+    'is a directory, not a lock file. proper-lockfile makes directories as locks: remove it if no process uses it',
+  ELOOP: 'is a symbolic link, and a lock file must be a regular file',
+  EFTYPE: 'is no regular file (a FIFO, a device?), and a lock file must be one',
+  ENXIO: 'is no regular file (a socket?), and a lock file must be one',
+  ENOENT: 'cannot be created: a folder on its path does not exist',
+}
+
+export function systemError(cause: unknown, request: Request): unknown {
+  if (cause instanceof LockError || !isSystemFailure(cause)) return cause
+  const { target: path, lockfile } = request.file
+  const details = { path, lockfile, cause }
+  if (UNSUPPORTED.has(cause.code)) {
+    return new LockError('ERR_LOCK_UNSUPPORTED', `The filesystem of ${lockfile} cannot lock (${cause.code})`, details)
+  }
+  const what = ADVICE[cause.code] ?? `cannot be locked: ${cause.message}`
+  return new LockError('ERR_LOCK_SYSTEM', `${lockfile} ${what}`, details)
+}
+
+function isSystemFailure(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return error instanceof Error && 'errno' in error && 'code' in error && typeof error.code === 'string'
+}

@@ -1,0 +1,111 @@
+// The time between one kernel grant and its unlock. Several holds may pass through it: exclusive ones one after another
+// by hand-over, shared ones side by side. It keeps what they have in common: the lease, the record, the fences.
+import { publishFallback } from '../events.js'
+import type { LostReason } from '../errors.js'
+import type { Clock } from '../kernel/clock.js'
+import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
+import type { Request } from '../options.js'
+import { composeRecord, endingStamp, lastHold, page, RECORD_PREFIX, revokedRecord, type LockRecord } from '../record.js'
+import { FenceBlock } from './fences.js'
+import type { HoldState } from './hold-state.js'
+
+/** Hand-overs of one tenure while others may be waiting in the kernel's queue, and for how long they may go on. */
+const MOST_HAND_OVERS = 8
+const LONGEST_HANDING_OVER = 100
+/** A tenure this young delays nobody noticeably, however often it is handed over. */
+const YOUNG = 2
+
+export class Tenure {
+  readonly lease: Lease
+  readonly mode: Mode
+  private readonly kernel: Kernel
+  private readonly clock: Clock
+  private readonly begun: number
+  private handOvers = 0
+  /** The previous record was looked at; only a hold with a record does. */
+  private opened = false
+  /** A record of this tenure is in the lock file, and its ending must be. */
+  private recorded = false
+  private fences: FenceBlock | null = null
+  /** The hold before the next one, if that did not end by its own release. */
+  private recovered: LockRecord | null = null
+  private lastEnding: LostReason | null = null
+
+  constructor(kernel: Kernel, clock: Clock, lease: Lease, mode: Mode) {
+    this.kernel = kernel
+    this.clock = clock
+    this.lease = lease
+    this.mode = mode
+    this.begun = clock.now()
+  }
+
+  /** Whether the next waiter may take over without a system call, or others get their turn first. */
+  mayHandOver(mode: Mode): boolean {
+    if (this.mode !== 'exclusive' || mode !== 'exclusive') return false
+    const age = this.clock.now() - this.begun
+    return age < YOUNG || (this.handOvers < MOST_HAND_OVERS && age < LONGEST_HANDING_OVER)
+  }
+
+  handedOver(): void {
+    this.handOvers++
+  }
+
+  /** What a hold that begins now is told: its fencing number, and whom it recovers from. */
+  enter(request: Request, since: number): { fence: number | null; recoveredFrom: LockRecord | null } {
+    if (!request.record) return { fence: null, recoveredFrom: null }
+    if (!this.opened) this.open(request, since)
+    const recoveredFrom = this.recovered
+    if (this.mode === 'exclusive') this.recovered = null
+    return { fence: this.takeFence(request, since), recoveredFrom }
+  }
+
+  /** A hold of this tenure has ended; `reason` is null when it was released. */
+  left(hold: HoldState, reason: LostReason | null): void {
+    if (this.mode === 'shared') return
+    this.lastEnding = reason
+    if (reason !== null) this.recovered = revokedRecord(hold.label, hold.since, hold.fence, reason)
+  }
+
+  end(): void {
+    this.kernel.release(this.lease, RECORD_PREFIX, this.recorded ? endingStamp(this.lastEnding) : null)
+  }
+
+  private open(request: Request, since: number): void {
+    this.opened = true
+    const length = this.kernel.read(this.lease, page)
+    const last = lastHold(Math.max(length, 0))
+    // A hold of this tenure that was revoked meanwhile is the more recent one.
+    this.recovered ??= last.unfinished
+    if (this.mode === 'shared') return
+    if (length < 0 || !last.recordable) {
+      const reason = length < 0 ? 'the lock file cannot be read' : 'the lock file has content of somebody else'
+      publishFallback({ kind: 'record', lockfile: request.file.lockfile, reason })
+      return
+    }
+    this.persist(new FenceBlock(last.fence, since), request, since)
+  }
+
+  /** Writes the record with the end of `block`; without that, the block is not used. */
+  private persist(block: FenceBlock, request: Request, since: number): FenceBlock | null {
+    this.fences = null
+    const { lockfile } = request.file
+    try {
+      if (this.kernel.write(this.lease, composeRecord(request.label, since, block.end))) {
+        this.recorded = true
+        this.fences = block
+      } else {
+        publishFallback({ kind: 'record', lockfile, reason: 'the lock file is not writable' })
+      }
+    } catch (cause) {
+      publishFallback({ kind: 'record', lockfile, reason: 'the record cannot be written', cause })
+    }
+    return this.fences
+  }
+
+  private takeFence(request: Request, since: number): number | null {
+    if (this.fences === null) return null
+    const fence = this.fences.take()
+    if (fence !== null) return fence
+    return this.persist(new FenceBlock(this.fences.end, since), request, since)?.take() ?? null
+  }
+}

@@ -1,0 +1,70 @@
+// One request that has not been answered yet: its promise, its deadline, its abort signal.
+//
+// The deadline counts from the call, queueing included. It settles once, and on every way out the timer is cancelled
+// and the listener removed.
+import type { Clock, Timer } from '../kernel/clock.js'
+import type { Request } from '../options.js'
+import { onAbort } from './abort-fan.js'
+import type { HoldState } from './hold-state.js'
+
+/** Where a waiter stands in line. Waiters move when two lines turn out to be for one file. */
+export interface Line {
+  expired(waiter: Waiter): void
+  aborted(waiter: Waiter): void
+}
+
+export class Waiter {
+  readonly request: Request
+  line: Line
+  private readonly clock: Clock
+  private readonly started: number
+  private readonly resolve: (hold: HoldState) => void
+  private readonly reject: (error: unknown) => void
+  private settled = false
+  private timer: Timer | null = null
+  private unlisten: (() => void) | null = null
+
+  constructor(
+    request: Request,
+    line: Line,
+    clock: Clock,
+    resolve: (hold: HoldState) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.request = request
+    this.line = line
+    this.clock = clock
+    this.started = clock.now()
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  /** For a waiter that was not answered at once. */
+  arm(): void {
+    if (this.settled) return
+    const { timeout, signal } = this.request
+    if (timeout !== Infinity) this.timer = this.clock.after(timeout, () => this.line.expired(this))
+    if (signal !== undefined) this.unlisten = onAbort(signal, () => this.line.aborted(this))
+  }
+
+  /** Milliseconds since the call. */
+  get waited(): number {
+    return this.clock.now() - this.started
+  }
+
+  grant(hold: HoldState): void {
+    this.settle()
+    this.resolve(hold)
+  }
+
+  refuse(error: unknown): void {
+    this.settle()
+    this.reject(error)
+  }
+
+  private settle(): void {
+    this.settled = true
+    this.timer?.cancel()
+    this.unlisten?.()
+  }
+}

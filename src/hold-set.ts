@@ -1,0 +1,38 @@
+// Several holds as one: what acquireAll() answers.
+import type { Hold } from './hold.js'
+
+export class HoldSet implements Disposable, AsyncDisposable {
+  /** One for each distinct lock file, in the order in which they were taken. */
+  readonly holds: readonly Hold[]
+  #signal: AbortSignal | undefined
+
+  /** @internal */
+  constructor(holds: readonly Hold[]) {
+    this.holds = holds
+  }
+
+  /** Whether every one of them lasts. */
+  get held(): boolean {
+    return this.holds.every((hold) => hold.held)
+  }
+
+  /** Aborts with the LockLostError of the first hold that ends other than by release(). */
+  get signal(): AbortSignal {
+    this.#signal ??= AbortSignal.any(this.holds.map((hold) => hold.signal))
+    return this.#signal
+  }
+
+  /** Releases all of them, last taken first. */
+  release(): void {
+    for (const hold of [...this.holds].reverse()) hold.release()
+  }
+
+  [Symbol.dispose](): void {
+    this.release()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.release()
+    return Promise.resolve()
+  }
+}

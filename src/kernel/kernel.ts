@@ -1,0 +1,97 @@
+// The seam: what coordination asks of whoever really holds the locks.
+//
+// One implementation asks the operating system through the addon (native-kernel.ts); tests use a deterministic fake;
+// another engine needs only these names. The contract of each call is in its comment and is checked by one suite
+// (test/kernel/contract.ts) for every implementation.
+
+export type Mode = 'exclusive' | 'shared'
+
+/** One lock file, and the file it stands for. */
+export interface LockTarget {
+  /** Absolute. */
+  readonly lockfile: string
+  /** Absolute, with symlinks in the last component resolved. It need not exist. */
+  readonly target: string
+}
+
+/**
+ * A claim on one lock: it waits, was granted, or is held. The number names nothing once the lease has ended, so ending
+ * one twice is harmless. Leases belong to the thread that asked for them.
+ */
+export type Lease = number
+
+/**
+ * - `try`: one non-blocking try.
+ * - `try-then-wait`: the same, then a wait in the kernel's queue.
+ * - `wait`: straight into the queue, never barging past others who wait there.
+ * - `last-try`: one try, whatever else this thread waits for on the file.
+ */
+export type How = 'try' | 'try-then-wait' | 'wait' | 'last-try'
+
+export type Answer =
+  /** The lock is held, and the path named the locked file when it was granted. */
+  | { readonly kind: 'granted'; readonly lease: Lease }
+  /** The wait has begun. `onSettled` is told of its end; until then nothing is held. */
+  | { readonly kind: 'waiting'; readonly lease: Lease }
+  /** This thread already has that lease on the same file, under this name or another. Nothing was tried. */
+  | { readonly kind: 'known'; readonly lease: Lease }
+  /** Somebody else holds it. Never from a request that waits. */
+  | { readonly kind: 'busy' }
+  /** Somebody else holds it, and there is no thread to wait on. Only from a request that waits. */
+  | { readonly kind: 'no-thread' }
+
+export type ClaimAnswer =
+  /** The lock is held, and `lockfile` named the locked file just now. */
+  | { readonly kind: 'granted'; readonly lease: Lease }
+  /** Not granted yet; the wait goes on. */
+  | { readonly kind: 'waiting' }
+  /** It was granted, but `lockfile` names another file now, or none. The lease has ended. */
+  | { readonly kind: 'replaced' }
+
+export interface Probe {
+  /** `absent`: there is no lock file. `held`: a shared try was refused. */
+  readonly state: 'absent' | 'free' | 'held'
+  /** What stands in the lock file, one character a byte; null where it cannot be read. */
+  readonly content: string | null
+}
+
+export interface Kernel {
+  /** Called from the event loop when a wait has settled, well or badly. Set once, before the first request. */
+  onSettled: (lease: Lease) => void
+
+  /**
+   * Which lock stands for `path`, or for the exact `lockfile` where one is named. Resolved now: what it means does not
+   * change with a later chdir().
+   */
+  locate(path: string, lockfile: string | undefined): LockTarget
+
+  /** Asks for a lock and creates the lock file where there is none. Throws a SystemError-like error on failure. */
+  request(file: LockTarget, mode: Mode, how: How): Answer
+
+  /** Takes what a wait was granted. Throws when the wait failed; it has ended then. */
+  claim(lease: Lease, lockfile: string): ClaimAnswer
+
+  /** Nobody wants this wait any more. It is never granted to this thread later, unless a new wait adopts it. */
+  drop(lease: Lease): void
+
+  /** Whether `lockfile` still names the locked file. Throws when that cannot be found out. */
+  names(lease: Lease, lockfile: string): boolean
+
+  /** Fills `bytes` from the start of a held lease's file. How many there were, or -1 where they cannot be read. */
+  read(lease: Lease, bytes: Uint8Array): number
+
+  /** Writes `bytes` at the start of the file. False where the file is not writable; throws on failure. */
+  write(lease: Lease, bytes: Uint8Array): boolean
+
+  /**
+   * Unlocks. With a stamp, the ending is written first, behind `prefix`, provided the file still begins with it.
+   * Synchronous: when it returns, others can have the lock.
+   */
+  release(lease: Lease, prefix: string, stamp: string | null): void
+
+  /** A text that is equal for all names of one file and sorts alike in every process. Creates the file if need be. */
+  identify(file: LockTarget): string
+
+  /** One momentary shared try on a descriptor of its own. Never creates the file. */
+  probe(lockfile: string): Probe
+}

@@ -1,0 +1,272 @@
+// The record: who holds the lock, written in the first 512 bytes of the lock file. A hint for people and for recovery,
+// never the basis of who may hold: garbage in it harms nothing.
+//
+// On disk it is a magic word, one JSON object and padding, in plain ASCII:
+//
+//     holdfast {"v":1,"state":"held",     "fence":1795234363754016,"since":   1795234363754,"pid":812,…,"label":"main"}
+//
+// The state has a slot of fixed place and width, so that whoever ends a hold can stamp the ending with one small write
+// and without composing JSON. Fence and time have fixed places too, so that a grant after a clean release neither parses
+// nor composes. The layout is an on-disk contract between versions: fields may be added, never moved or changed.
+import { Buffer } from 'node:buffer'
+import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { threadId } from 'node:worker_threads'
+
+export const RECORD_SIZE = 512
+
+const MAGIC_WORD = 'holdfast '
+/** Content that begins so is a record of some version; other content is somebody's data. */
+const MAGIC = `${MAGIC_WORD}{"v":`
+/** What stands before the state's slot. */
+export const RECORD_PREFIX = `${MAGIC}1,`
+const SLOT_SIZE = 48
+const FREE_STAMP = '"state":"free",'.padEnd(SLOT_SIZE)
+const HELD_STAMP = '"state":"held",'.padEnd(SLOT_SIZE)
+/** Numbers are padded to the digits of the largest safe integer. */
+const NUMBER_SIZE = 16
+const FENCE_KEY = '"fence":'
+const SINCE_KEY = '"since":'
+const FENCE_AT = RECORD_PREFIX.length + SLOT_SIZE + FENCE_KEY.length
+const SINCE_AT = FENCE_AT + NUMBER_SIZE + 1 + SINCE_KEY.length
+
+export interface LockRecord {
+  /** `free`: the hold was released. `held`: it is held, or its holder died. `revoked`: it was ended some other way. */
+  readonly state: 'free' | 'held' | 'revoked'
+  /** How a revoked hold ended. */
+  readonly reason: string | null
+  readonly pid: number
+  /** 0 is the main thread. */
+  readonly tid: number
+  readonly host: string
+  /** Tells one boot of a host from the next; null where the system does not say. */
+  readonly boot: string | null
+  /** The namespace in which `pid` means something; null where there is only one. */
+  readonly pidns: string | null
+  readonly label: string | null
+  readonly since: Date
+  readonly fence: number | null
+}
+
+/** The first bytes of a lock file. One page a thread: what is in it counts until the next read. */
+export const page = Buffer.alloc(RECORD_SIZE)
+
+/** What the next holder must know of the last exclusive one. */
+export interface LastHold {
+  /** The file may carry a record: it is empty, or has one already. */
+  readonly recordable: boolean
+  /** Null when it was released, or when there is no record. */
+  readonly unfinished: LockRecord | null
+  readonly fence: number | null
+}
+
+/** Reads the page, of which the first `length` bytes were in the file. */
+export function lastHold(length: number): LastHold {
+  if (length === RECORD_SIZE && begins(RELEASED)) {
+    return { recordable: true, unfinished: null, fence: readNumber(FENCE_AT) }
+  }
+  const record = parseRecord(page.toString('latin1', 0, length))
+  const recordable = length === 0 || (length >= MAGIC.length && begins(MAGIC_BYTES))
+  return {
+    recordable,
+    unfinished: record === null || record.state === 'free' ? null : record,
+    fence: record?.fence ?? null,
+  }
+}
+
+/**
+ * The record of a hold that begins now, with the last fence that may be handed out. A long label is cut. What is
+ * answered counts until the next call.
+ */
+export function composeRecord(label: string | undefined, since: number, fence: number): Buffer {
+  const record = templateFor(label)
+  writeNumber(record, FENCE_AT, fence)
+  writeNumber(record, SINCE_AT, since)
+  return record
+}
+
+/** What the slot says of a hold that ended: released when `reason` is null, revoked otherwise. */
+export function endingStamp(reason: string | null): string {
+  return reason === null ? FREE_STAMP : `"state":"revoked","reason":${JSON.stringify(reason)},`.padEnd(SLOT_SIZE)
+}
+
+/** The record of a hold of this thread that was revoked. */
+export function revokedRecord(
+  label: string | undefined,
+  since: number,
+  fence: number | null,
+  reason: string,
+): LockRecord | null {
+  const record = parseRecord(composeRecord(label, since, 0).toString('latin1'))
+  return record === null ? null : { ...record, state: 'revoked', reason, fence }
+}
+
+/** This thread, as a holder. */
+export function ownHolder(label: string | undefined): { pid: number; tid: number; host: string; label: string | null } {
+  return { pid: process.pid, tid: threadId, host: hostname(), label: label ?? null }
+}
+
+/** The record in the lock file at this path, without locking it; null where there is none that can be read. */
+export function readRecordAt(lockfile: string): LockRecord | null {
+  let descriptor: number | undefined
+  try {
+    // Windows has only the first of these flags; an undefined one counts as none.
+    descriptor = openSync(lockfile, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    if (!fstatSync(descriptor).isFile()) return null
+    return parseRecord(page.toString('latin1', 0, readSync(descriptor, page, 0, RECORD_SIZE, 0)))
+  } catch {
+    return null
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
+}
+
+/** The record in a lock file's content, one character a byte; null where there is none that can be read. */
+export function parseRecord(content: string | null): LockRecord | null {
+  if (content === null || !content.startsWith(MAGIC)) return null
+  let value: unknown
+  try {
+    value = JSON.parse(content.slice(MAGIC_WORD.length, RECORD_SIZE))
+  } catch {
+    return null
+  }
+  if (typeof value !== 'object' || value === null) return null
+  const fields = new Map<string, unknown>(Object.entries(value))
+  const state = fields.get('state')
+  const pid = fields.get('pid')
+  const since = new Date(number(fields.get('since')) ?? NaN)
+  if (state !== 'free' && state !== 'held' && state !== 'revoked') return null
+  if (typeof pid !== 'number' || Number.isNaN(since.getTime())) return null
+  return {
+    state,
+    reason: text(fields.get('reason')),
+    pid,
+    tid: number(fields.get('tid')) ?? 0,
+    host: text(fields.get('host')) ?? '',
+    boot: text(fields.get('boot')),
+    pidns: text(fields.get('pidns')),
+    label: text(fields.get('label')),
+    since,
+    fence: number(fields.get('fence')),
+  }
+}
+
+/** Text from a file, safe to print: without control, escape and bidirectional characters. */
+export function printable(value: string): string {
+  return value.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '')
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function number(value: unknown): number | null {
+  return typeof value === 'number' ? value : null
+}
+
+const MAGIC_BYTES = Buffer.from(MAGIC, 'latin1')
+const RELEASED = Buffer.from(RECORD_PREFIX + FREE_STAMP.trimEnd(), 'latin1')
+
+function begins(bytes: Buffer): boolean {
+  for (let index = 0; index < bytes.length; index++) if (page[index] !== bytes[index]) return false
+  return true
+}
+
+const SPACE = 0x20
+const ZERO = 0x30
+
+/** Half of a padded number fits a 32-bit integer, which is what makes the loops below cheap. */
+const HALF_SIZE = NUMBER_SIZE / 2
+const HALF = 10 ** HALF_SIZE
+
+/** Right-aligned, with spaces in front: JSON allows them before a number. */
+function writeNumber(record: Buffer, at: number, value: number): void {
+  const upper = Math.floor(value / HALF)
+  writeDigits(record, at, upper, SPACE)
+  writeDigits(record, at + HALF_SIZE, value - upper * HALF, upper === 0 ? SPACE : ZERO)
+}
+
+function writeDigits(record: Buffer, at: number, value: number, pad: number): void {
+  let rest = value | 0
+  for (let index = at + HALF_SIZE - 1; index >= at; index--) {
+    record[index] = rest === 0 ? pad : ZERO + (rest % 10)
+    rest = (rest / 10) | 0
+  }
+}
+
+/** Null for anything but digits behind spaces. */
+function readNumber(at: number): number | null {
+  const upper = readDigits(at)
+  const lower = readDigits(at + HALF_SIZE)
+  return upper === null || lower === null ? null : upper * HALF + lower
+}
+
+function readDigits(at: number): number | null {
+  let value = 0
+  for (let index = at; index < at + HALF_SIZE; index++) {
+    const byte = page[index] ?? SPACE
+    if (byte === SPACE && value === 0) continue
+    if (byte < ZERO || byte > ZERO + 9) return null
+    value = (value * 10 + (byte - ZERO)) | 0
+  }
+  return value
+}
+
+let lastLabel: string | undefined
+let lastTemplate: Buffer | undefined
+
+/** A record without its numbers. Lanes use few labels, often the same one again. */
+function templateFor(label: string | undefined): Buffer {
+  if (lastTemplate === undefined || label !== lastLabel) {
+    lastTemplate = composeTemplate(label)
+    lastLabel = label
+  }
+  return lastTemplate
+}
+
+function composeTemplate(label: string | undefined): Buffer {
+  const blank = ' '.repeat(NUMBER_SIZE)
+  const numbers = `${FENCE_KEY}${blank},${SINCE_KEY}${blank},`
+  const start = `${RECORD_PREFIX}${HELD_STAMP}${numbers}${thisHolder()},"label":`
+  const room = RECORD_SIZE - 2 - start.length
+  return Buffer.from(`${(start + labelThatFits(label, room) + '}').padEnd(RECORD_SIZE - 1)}\n`, 'latin1')
+}
+
+function labelThatFits(label: string | undefined, room: number): string {
+  let json = asciiJson(label ?? null)
+  for (let length = Math.min(label?.length ?? 0, room); json.length > room; length >>= 1) {
+    json = asciiJson(label?.slice(0, length) ?? null)
+  }
+  return json
+}
+
+function asciiJson(value: string | null): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** The fields that are the same for every hold of this thread. */
+function thisHolder(): string {
+  return (
+    `"pid":${process.pid},"tid":${threadId},"host":${asciiJson(hostname().slice(0, 64))},` +
+    `"boot":${asciiJson(bootId())},"pidns":${asciiJson(pidNamespace())}`
+  )
+}
+
+function bootId(): string | null {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  } catch {
+    return null
+  }
+}
+
+function pidNamespace(): string | null {
+  try {
+    return /\[(\d+)\]/.exec(readlinkSync('/proc/self/ns/pid'))?.[1] ?? null
+  } catch {
+    return null
+  }
+}
