@@ -192,7 +192,7 @@ Answer Claim(Environment* environment, uint64_t id, const char* path) {
   {
     MutexGuard guard(mutex);
     lease = Find(environment, id);
-    if (lease == nullptr || lease->state == State::kHeld) return Answer::Of(Kind::kBusy);
+    if (lease == nullptr || lease->state == State::kHeld) return Answer::Of(Kind::kReplaced);
     state = lease->state;
     if (state == State::kWaiting || state == State::kOrphaned) return Answer::Of(Kind::kWaiting, id);
     if (state == State::kFailed) Unlink(lease);

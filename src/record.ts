@@ -184,6 +184,7 @@ function writeNumber(record: Buffer, at: number, value: number): void {
   const upper = Math.floor(value / HALF)
   writeDigits(record, at, upper, SPACE)
   writeDigits(record, at + HALF_SIZE, value - upper * HALF, upper === 0 ? SPACE : ZERO)
+  if (value === 0) record[at + NUMBER_SIZE - 1] = ZERO
 }
 
 function writeDigits(record: Buffer, at: number, value: number, pad: number): void {

@@ -14,7 +14,7 @@
 import { publishFallback } from '../events.js'
 import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
-import type { How, Kernel, Lease, Mode } from '../kernel/kernel.js'
+import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import { HoldState, type Holding } from './hold-state.js'
 import { Polling } from './polling.js'
@@ -169,11 +169,14 @@ export class FileQueue implements Line, Holding {
 
   /** False when the kernel has not granted it yet. */
   private claim(wait: Wait, first: Waiter): boolean {
-    const answer = this.kernel.claim(wait.lease, first.request.file.lockfile)
-    if (answer.kind === 'waiting') return false
-    this.forgetWait(wait)
+    let answer: ClaimAnswer | undefined
+    try {
+      answer = this.kernel.claim(wait.lease, first.request.file.lockfile)
+    } finally {
+      if (answer?.kind !== 'waiting') this.forgetWait(wait)
+    }
     if (answer.kind === 'granted') this.begin(answer.lease, first)
-    return true
+    return answer.kind !== 'waiting'
   }
 
   private join(tenure: Tenure, first: Waiter): boolean {

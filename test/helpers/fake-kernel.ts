@@ -1,0 +1,235 @@
+// A deterministic system of files and locks in memory, and the kernels of its threads. It keeps the contract of the
+// seam (test/kernel/contract.ts is run on it) and delivers a grant only when the test says so: both orders of every
+// race can be driven.
+import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe } from '../../src/kernel/kernel.js'
+
+type State = 'waiting' | 'orphaned' | 'granted' | 'failed' | 'held'
+
+interface Inode {
+  readonly number: number
+  content: string
+  /** In the order in which they asked; those that have the lock and those that wait for it. */
+  readonly claims: FakeLease[]
+}
+
+interface FakeLease {
+  readonly id: Lease
+  readonly kernel: FakeKernel
+  readonly inode: Inode
+  readonly mode: Mode
+  state: State
+  failure: Error | null
+}
+
+export class FakeSystem {
+  private readonly files = new Map<string, Inode>()
+  private readonly notices: FakeLease[] = []
+  private readonly inodes = new Set<Inode>()
+  private lastInode = 0
+  private lastLease = 0
+  /** Every call of every kernel, for tests of what was not called. */
+  readonly calls: string[] = []
+  /** No wait can start. */
+  threadless = false
+
+  open(): FakeKernel {
+    return new FakeKernel(this)
+  }
+
+  inodeOf(path: string): Inode | undefined {
+    return this.files.get(path)
+  }
+
+  create(path: string): Inode {
+    if (path.includes('/missing/')) throw systemFailure('ENOENT', -2, path)
+    const inode = this.files.get(path) ?? { number: ++this.lastInode, content: '', claims: [] }
+    this.files.set(path, inode)
+    this.inodes.add(inode)
+    return inode
+  }
+
+  remove(path: string): void {
+    this.files.delete(path)
+  }
+
+  link(path: string, other: string): void {
+    this.files.set(other, this.create(path))
+  }
+
+  /** Also those on files that no path names any more. */
+  leasesOf(kernel: FakeKernel): FakeLease[] {
+    return [...this.inodes].flatMap(({ claims }) => claims.filter((lease) => lease.kernel === kernel))
+  }
+
+  add(kernel: FakeKernel, inode: Inode, mode: Mode, state: State): FakeLease {
+    const lease = { id: ++this.lastLease, kernel, inode, mode, state, failure: null }
+    inode.claims.push(lease)
+    return lease
+  }
+
+  isAvailable(inode: Inode, mode: Mode): boolean {
+    const owners = inode.claims.filter(({ state }) => state === 'held' || state === 'granted')
+    return mode === 'shared' ? owners.every((owner) => owner.mode === 'shared') : owners.length === 0
+  }
+
+  /** Takes a lease out, and lets the queue move up. */
+  end(lease: FakeLease): void {
+    lease.inode.claims.splice(lease.inode.claims.indexOf(lease), 1)
+    this.grant(lease.inode)
+  }
+
+  grant(inode: Inode): void {
+    for (const lease of [...inode.claims]) {
+      const blocked = lease.state === 'waiting' || lease.state === 'orphaned'
+      if (!blocked || !this.isAvailable(inode, lease.mode)) continue
+      if (lease.state === 'orphaned') {
+        this.end(lease)
+        return
+      }
+      lease.state = 'granted'
+      this.notices.push(lease)
+    }
+  }
+
+  /** The kernel refuses a wait after all. */
+  fail(path: string, error: Error): void {
+    const lease = this.files.get(path)?.claims.find(({ state }) => state === 'waiting')
+    if (lease === undefined) throw new Error(`nobody waits for ${path}`)
+    lease.state = 'failed'
+    lease.failure = error
+    this.notices.push(lease)
+  }
+
+  /** Delivers what the event loops have not been told yet. */
+  deliver(): void {
+    for (const lease of this.notices.splice(0)) {
+      if (lease.state === 'granted' || lease.state === 'failed') lease.kernel.onSettled(lease.id)
+    }
+  }
+
+  /** Nothing holds, waits or lies around for this file any more. */
+  isQuiet(path: string): boolean {
+    return this.files.get(path)?.claims.length === 0
+  }
+}
+
+export class FakeKernel implements Kernel {
+  onSettled: (lease: Lease) => void = () => {}
+  private readonly system: FakeSystem
+  /** The next request throws this. */
+  nextFailure: Error | null = null
+
+  constructor(system: FakeSystem) {
+    this.system = system
+  }
+
+  locate(path: string, lockfile: string | undefined): LockTarget {
+    this.system.calls.push('locate')
+    return { target: path, lockfile: lockfile ?? `${path}.hold` }
+  }
+
+  request(file: LockTarget, mode: Mode, how: How): Answer {
+    this.system.calls.push(`request ${how} ${mode}`)
+    if (this.nextFailure !== null) {
+      const failure = this.nextFailure
+      this.nextFailure = null
+      throw failure
+    }
+    const inode = this.system.create(file.lockfile)
+    const ours = inode.claims.filter(({ kernel }) => kernel === this)
+    const known = ours.find(({ state }) => state !== 'orphaned')
+    if (known !== undefined && how !== 'last-try') return { kind: 'known', lease: known.id }
+
+    const orphan = ours.find((lease) => lease.state === 'orphaned' && lease.mode === mode)
+    const waits = how === 'try-then-wait' || how === 'wait'
+    if (orphan !== undefined && waits && (mode === 'exclusive' || how === 'wait')) return this.adopt(orphan)
+    if (how !== 'wait') {
+      if (this.system.isAvailable(inode, mode)) {
+        return { kind: 'granted', lease: this.system.add(this, inode, mode, 'held').id }
+      }
+      if (!waits) return { kind: 'busy' }
+      if (orphan !== undefined) return this.adopt(orphan)
+    }
+    if (this.system.threadless) return { kind: 'no-thread' }
+    const lease = this.system.add(this, inode, mode, 'waiting')
+    this.system.grant(inode)
+    return { kind: 'waiting', lease: lease.id }
+  }
+
+  claim(id: Lease, lockfile: string): ClaimAnswer {
+    this.system.calls.push('claim')
+    const lease = this.find(id)
+    if (lease === undefined || lease.state === 'waiting' || lease.state === 'orphaned') return { kind: 'waiting' }
+    if (lease.failure !== null) {
+      this.system.end(lease)
+      throw lease.failure
+    }
+    if (this.system.inodeOf(lockfile) !== lease.inode) {
+      this.system.end(lease)
+      return { kind: 'replaced' }
+    }
+    lease.state = 'held'
+    return { kind: 'granted', lease: id }
+  }
+
+  drop(id: Lease): void {
+    this.system.calls.push('drop')
+    const lease = this.find(id)
+    if (lease?.state === 'waiting') lease.state = 'orphaned'
+    else if (lease?.state === 'granted' || lease?.state === 'failed') this.system.end(lease)
+  }
+
+  names(id: Lease, lockfile: string): boolean {
+    this.system.calls.push('names')
+    const lease = this.find(id)
+    return lease !== undefined && this.system.inodeOf(lockfile) === lease.inode
+  }
+
+  read(id: Lease, bytes: Uint8Array): number {
+    const content = Buffer.from(this.find(id)?.inode.content ?? '', 'latin1').subarray(0, bytes.length)
+    bytes.set(content)
+    return content.length
+  }
+
+  write(id: Lease, bytes: Uint8Array): boolean {
+    const inode = this.find(id)?.inode
+    if (inode === undefined) return false
+    inode.content = Buffer.from(bytes).toString('latin1') + inode.content.slice(bytes.length)
+    return true
+  }
+
+  release(id: Lease, prefix: string, stamp: string | null): void {
+    this.system.calls.push('release')
+    const lease = this.find(id)
+    if (lease?.state !== 'held') return
+    const { content } = lease.inode
+    if (stamp !== null && content.startsWith(prefix)) {
+      lease.inode.content = prefix + stamp + content.slice(prefix.length + stamp.length)
+    }
+    this.system.end(lease)
+  }
+
+  identify(file: LockTarget): string {
+    return String(this.system.create(file.lockfile).number).padStart(8, '0')
+  }
+
+  probe(lockfile: string): Probe {
+    const inode = this.system.inodeOf(lockfile)
+    if (inode === undefined) return { state: 'absent', content: null }
+    return { state: this.system.isAvailable(inode, 'shared') ? 'free' : 'held', content: inode.content }
+  }
+
+  private adopt(orphan: FakeLease): Answer {
+    orphan.state = 'waiting'
+    this.system.grant(orphan.inode)
+    return { kind: 'waiting', lease: orphan.id }
+  }
+
+  private find(id: Lease): FakeLease | undefined {
+    return this.system.leasesOf(this).find((lease) => lease.id === id)
+  }
+}
+
+export function systemFailure(code: string, errno: number, path: string): Error {
+  return Object.assign(new Error(`${code}: flock '${path}'`), { code, errno, syscall: 'flock', path })
+}

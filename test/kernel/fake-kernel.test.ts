@@ -1,0 +1,34 @@
+// The fake kernel keeps the same contract as the native one: what is proven on it holds for the seam.
+import { expect, test } from 'vitest'
+
+import { FakeSystem } from '../helpers/fake-kernel.js'
+import { contract, type ContractWorld } from './contract.js'
+
+function fakeWorld(): ContractWorld {
+  const system = new FakeSystem()
+  let files = 0
+  const named = (path: string) => ({ target: path, lockfile: `${path}.hold` })
+  return {
+    open: () => system.open(),
+    target: () => named(`/file-${++files}`),
+    unreachable: () => named('/missing/file'),
+    alias(file) {
+      const other = named(`${file.target}-alias-${++files}`)
+      system.link(file.lockfile, other.lockfile)
+      return other
+    },
+    remove: (file) => system.remove(file.lockfile),
+    content: (file) => system.inodeOf(file.lockfile)?.content ?? '',
+    overwrite(file, content) {
+      system.create(file.lockfile).content = content
+    },
+    exists: (file) => system.inodeOf(file.lockfile) !== undefined,
+    until(condition) {
+      system.deliver()
+      expect(condition()).toBe(true)
+      return Promise.resolve()
+    },
+  }
+}
+
+for (const { title, run } of contract) test(title, () => run(fakeWorld()))
