@@ -56,18 +56,23 @@ export class Coordinator implements Registry {
     throw new Error(`lease ${lease} has no queue`)
   }
 
+  /** One try for a request that does not queue. It counts as a grant like any other: see turn.ts. */
   private acquireNow(request: Request, resolve: (hold: HoldState) => void, reject: (error: unknown) => void): void {
+    const again = { advance: () => this.acquireNow(request, resolve, reject) }
+    if (!this.turn.mayGrant(again)) return
     try {
+      request.signal?.throwIfAborted()
       const hold = this.tryAcquire(request)
-      if (hold !== null) {
-        resolve(hold)
-        return
-      }
+      if (hold === null) throw timeoutError(request, 0, 0, this.holdOf(request))
+      this.turn.granted()
+      resolve(hold)
     } catch (error) {
       reject(error)
-      return
     }
-    const here = [...this.holds].find((hold) => hold.file.lockfile === request.file.lockfile)
-    reject(timeoutError(request, 0, 0, here))
+  }
+
+  private holdOf(request: Request): HoldState | undefined {
+    for (const hold of this.holds) if (hold.file.lockfile === request.file.lockfile) return hold
+    return undefined
   }
 }

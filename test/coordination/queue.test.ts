@@ -144,13 +144,13 @@ test('after the last hand-over the next request queues in the kernel without a f
   expect(local.order).toEqual(['local'])
 })
 
-test('after sixteen grants in a row the event loop gets a turn', async () => {
+test.each([0, 1000])('after sixteen grants in a row the event loop gets a turn (timeout %i)', async (timeout) => {
   const world = new FakeWorld()
   const { holdfast } = world.thread()
   let served = 0
   const loop = (async () => {
     for (let count = 0; count < 40; count++) {
-      const hold = await holdfast.acquire(FILE)
+      const hold = await holdfast.acquire(FILE, { timeout })
       served++
       hold.release()
     }
