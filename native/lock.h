@@ -5,6 +5,19 @@
 //
 // "Busy" is an answer, not a failure. A failure carries the error in Node's own numbering (a negative errno;
 // libuv's number on Windows), so that Node can name it, and the call that failed.
+//
+// The rules of a lock file, which both systems keep:
+//
+//  1. It is a regular file. A directory, link, FIFO, socket or device is refused before anything is done to it.
+//  2. It is opened first and made only where it is absent, exclusively, and with its owner and mode set before anybody
+//     else could have used it. One that appears meanwhile is opened like any other.
+//  3. It is never truncated and never deleted.
+//  4. Two names are one file when the system gives them one identity, whatever their text.
+//  5. The lock belongs to the open description: it excludes inside one process, no other close drops it, no child
+//     inherits it.
+//  6. Only what says "held by somebody" is busy. An interrupted call is repeated; any other error is a failure and
+//     never counts as locked.
+//  7. Who held it unlocks explicitly, then closes: a descriptor on its way through fork and exec keeps nothing.
 #ifndef HOLDFAST_NATIVE_LOCK_H_
 #define HOLDFAST_NATIVE_LOCK_H_
 
