@@ -373,6 +373,7 @@ describe.each(NAMES)('%s', (_name, make, ...needs) => {
       order.push(place)
       hold.release()
     })
+    await mustStayBlocked(Promise.race(waiting))
 
     first?.release()
     await Promise.all(waiting)
