@@ -1,0 +1,33 @@
+// The seam's contract and the promises between real processes, by a plain script: where this runs there may be no test
+// runner (Windows' Node under Wine). The last line says "N passed, N failed, N skipped".
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { nativeWorld } from '../helpers/native-world.js'
+import { contract } from '../kernel/contract.js'
+import { processCases } from './processes.js'
+import { Report } from './report.js'
+
+const scratch = mkdtempSync(join(tmpdir(), 'holdfast-'))
+let folders = 0
+const folder = (): string => join(scratch, String(++folders))
+
+const report = new Report()
+for (const { title, removes, run } of contract) {
+  const world = nativeWorld(folder())
+  if (removes === true && world.remove === null) {
+    report.skip(title, 'this system keeps open files from being deleted')
+  } else {
+    await report.run({ title, run: () => run(world) })
+  }
+}
+for (const { title, run } of processCases) await report.run({ title, run: () => run(folder()) })
+
+try {
+  rmSync(scratch, { recursive: true, force: true })
+} catch {
+  // Windows: the last process may still be closing its files.
+}
+console.log(report.summary())
+process.exit(report.failures === 0 ? 0 : 1)
