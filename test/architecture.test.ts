@@ -1,0 +1,214 @@
+// The layers of ARCHITECTURE.md, held to by machine: who imports whom, who knows the operating system, what the addon
+// is built from and what it needs.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { describe, expect, test } from 'vitest'
+
+import { missing, program } from './helpers/capabilities.js'
+import { cycles, dangling, importsOf, readImportGraph, violations, type Direction } from './helpers/import-graph.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const SRC = join(ROOT, 'src')
+const NATIVE = join(ROOT, 'native')
+
+const DIRECTIONS: readonly Direction[] = [
+  {
+    from: /^kernel\//,
+    to: /^(?!kernel\/|errors\.ts$).*\.ts$/,
+    because: 'the seam knows nothing of what is built on it',
+  },
+  {
+    from: /^coordination\//,
+    to: /^(hold|hold-set|holdfast|index|inspect)\.ts$/,
+    because: 'coordination knows no handles and no public functions',
+  },
+  {
+    from: /^coordination\//,
+    to: /^kernel\/(native-kernel|load-addon)\.ts$/,
+    because: 'coordination knows the seam, not the addon',
+  },
+  {
+    from: /^(?!kernel\/native-kernel\.ts$)/,
+    to: /^kernel\/load-addon\.ts$/,
+    because: 'the native kernel is the only door to the addon',
+  },
+  {
+    from: /^(?!index\.ts$)/,
+    to: /^kernel\/native-kernel\.ts$/,
+    because: 'the engine is chosen in one place',
+  },
+  { from: /^/, to: /^index\.ts$/, because: 'the public names are for others' },
+  { from: /^(?!kernel\/load-addon\.ts$)/, to: /^(?!node:)(?!.*\.ts$)/, because: 'only the addon needs a package' },
+]
+
+function sources(folder: string): { file: string; text: string }[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(ts|cc|h)$/.test(file))
+    .map((file) => ({ file: file.replaceAll('\\', '/'), text: readFileSync(join(folder, file), 'utf8') }))
+}
+
+function node(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' })
+}
+
+describe('imports', () => {
+  const graph = readImportGraph(SRC)
+
+  test('point downwards only', () => {
+    expect(graph.size).toBeGreaterThan(20)
+    expect(dangling(graph)).toEqual([])
+    expect(violations(graph, DIRECTIONS)).toEqual([])
+  })
+
+  test('make no cycle', () => {
+    expect(cycles(graph)).toEqual([])
+  })
+
+  test('that point upwards are found', () => {
+    const bad = new Map([
+      ['kernel/clock.ts', ['coordination/turn.ts']],
+      ['kernel/kernel.ts', ['options.ts']],
+      ['coordination/turn.ts', ['hold.ts', 'kernel/native-kernel.ts', 'kernel/kernel.ts']],
+      ['holdfast.ts', ['kernel/load-addon.ts', 'index.ts', 'left-pad', 'node:fs']],
+    ])
+    expect(violations(bad, DIRECTIONS).map((text) => text.replace(/:(?= ).*/, ''))).toEqual([
+      'kernel/clock.ts imports coordination/turn.ts',
+      'kernel/kernel.ts imports options.ts',
+      'coordination/turn.ts imports hold.ts',
+      'coordination/turn.ts imports kernel/native-kernel.ts',
+      'coordination/turn.ts imports kernel/native-kernel.ts',
+      'holdfast.ts imports kernel/load-addon.ts',
+      'holdfast.ts imports index.ts',
+      'holdfast.ts imports left-pad',
+    ])
+  })
+
+  test('in a circle are found', () => {
+    const bad = new Map([
+      ['a.ts', ['b.ts']],
+      ['b.ts', ['c.ts', 'd.ts']],
+      ['c.ts', ['node:fs']],
+      ['d.ts', ['b.ts']],
+    ])
+    expect(cycles(bad)).toEqual(['b.ts → d.ts → b.ts'])
+    expect(dangling(new Map([['a.ts', ['b.ts', 'node:fs']]]))).toEqual(['a.ts imports b.ts'])
+  })
+
+  test('are read from every kind of statement', () => {
+    const text = `
+      import type { A } from './a.js'
+      import b, { type C } from '../b.js'
+      export { d } from './d.js'
+      export * from 'node:fs'
+      import './e.js'
+      const f = await import('./f.js')
+      // import './comment.js'`
+    expect(importsOf('sub/file.ts', text).sort()).toEqual([
+      'b.ts',
+      'node:fs',
+      'sub/a.ts',
+      'sub/d.ts',
+      'sub/e.ts',
+      'sub/f.ts',
+    ])
+  })
+})
+
+describe('the operating system', () => {
+  test('is named below the seam only', () => {
+    const named = sources(SRC).filter(({ text }) => /process\.platform|\bplatform\(\)/.test(text))
+    expect(named.map(({ file }) => file).filter((file) => !file.startsWith('kernel/'))).toEqual([])
+  })
+
+  test('has one file of each kind, with the same functions in the same order', () => {
+    const functions = (file: string): string[] =>
+      [
+        ...readFileSync(join(NATIVE, file), 'utf8').matchAll(
+          /^(?:\w+ )+((?:LockFile|Mutex)::\w+|StartDetachedThread|PinLibrary)\(/gm,
+        ),
+      ].map((match) => String(match[1]))
+    for (const kind of ['lock', 'thread']) {
+      expect(functions(`${kind}_posix.cc`).length).toBeGreaterThan(3)
+      expect(functions(`${kind}_posix.cc`)).toEqual(functions(`${kind}_windows.cc`))
+    }
+  })
+
+  test('decides nothing inside a native function: it is chosen by file', () => {
+    const conditional = sources(NATIVE).filter(({ text }) => /^\s*#\s*(if|ifdef|elif)\b/m.test(text))
+    expect(conditional.map(({ file }) => file)).toEqual(['thread.h'])
+  })
+})
+
+describe('the addon', () => {
+  const listed = readFileSync(join(NATIVE, 'sources.txt'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  const BINARY = join(ROOT, 'build', 'Release', 'holdfast.node')
+
+  test('is built from every file in native/, and from nothing else', () => {
+    for (const line of listed) expect(line).toMatch(/^(all|posix|windows) \w+\.cc$/)
+    const files = readdirSync(NATIVE).filter((file) => file.endsWith('.cc'))
+    expect(listed.map((line) => line.split(' ')[1]).sort()).toEqual(files.sort())
+  })
+
+  test('knows Node-API alone, neither libuv nor V8', () => {
+    const including = sources(NATIVE).filter(({ text }) => /#include\s*[<"](uv|v8|node)\b[\w./-]*\.h[>"]/.test(text))
+    expect(including.map(({ file }) => file)).toEqual([])
+  })
+
+  test.skipIf(process.platform !== 'linux' || missing(program('readelf')))('needs no C++ library at run time', () => {
+    const { stdout } = spawnSync('readelf', ['--dynamic', '--syms', '--wide', BINARY], { encoding: 'utf8' })
+    const needed = [...stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1])
+    expect(needed).toContain('libc.so.6')
+    expect(needed.filter((name) => /stdc\+\+|libc\+\+|libgcc_s/.test(String(name)))).toEqual([])
+    // Mangled names that nothing in the library defines: operator new and its like.
+    expect([...stdout.matchAll(/UND (_Z\S+|__cxa_(?!finalize)\S+)/g)].map((match) => match[1])).toEqual([])
+  })
+
+  test.skipIf(!existsSync(BINARY))('is loaded by the first call, not by the import', () => {
+    const script = `
+      import { inspect } from 'holdfast'
+      const loaded = () => process.report.getReport().sharedObjects.some((name) => name.endsWith('holdfast.node'))
+      const before = loaded()
+      inspect('no-such-file')
+      console.log(before, loaded())`
+    expect(node('--input-type=module', '-e', script).stdout.trim()).toBe('false true')
+  })
+})
+
+describe('the package', () => {
+  const names = [
+    'LockError',
+    'LockLostError',
+    'LockTimeoutError',
+    'acquire',
+    'acquireAll',
+    'holds',
+    'inspect',
+    'isLockError',
+    'releaseAll',
+    'tryAcquire',
+    'withLock',
+  ]
+
+  test('exports the public names and nothing else', () => {
+    const script = `console.log(JSON.stringify(Object.keys(await import('holdfast'))))`
+    expect(JSON.parse(node('--input-type=module', '-e', script).stdout)).toEqual(names)
+  })
+
+  test('has no back door to its inner files', () => {
+    const script = `await import('holdfast/dist/kernel/load-addon.js')`
+    expect(node('--input-type=module', '-e', script).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED')
+  })
+
+  const canRequire = { name: 'require() of ES modules', there: process.features.require_module }
+  test.skipIf(missing(canRequire))('can be required from CommonJS', () => {
+    const script = `console.log(JSON.stringify(Object.keys(require('holdfast')).filter((name) => name !== '__esModule').sort()))`
+    const { stdout, stderr } = node('--no-warnings', '-e', script)
+    expect(stderr).toBe('')
+    expect(JSON.parse(stdout)).toEqual(names)
+  })
+})

@@ -1,0 +1,9 @@
+// A program in CommonJS: Node's require() loads the ES module. It is compiled, never run.
+import holdfast = require('holdfast')
+
+export async function main(): Promise<void> {
+  const hold: holdfast.Hold = await holdfast.acquire('file', { timeout: 1 })
+  hold.release()
+  // @ts-expect-error there is no such function
+  holdfast.lock('file')
+}

@@ -1,0 +1,72 @@
+// A program that uses the package with its types, as an ES module. It is compiled, never run.
+import {
+  acquire,
+  acquireAll,
+  holds,
+  inspect,
+  isLockError,
+  LockError,
+  LockLostError,
+  LockTimeoutError,
+  releaseAll,
+  tryAcquire,
+  withLock,
+  type AcquireOptions,
+  type Hold,
+  type HoldInfo,
+  type HoldSet,
+  type LockErrorCode,
+  type LockRecord,
+  type LockState,
+} from 'holdfast'
+
+const options: AcquireOptions = { mode: 'shared', timeout: 1000, signal: AbortSignal.timeout(5), label: 'consumer' }
+
+export async function main(): Promise<void> {
+  const hold: Hold = await acquire('file', options)
+  const path: string = hold.path
+  const fence: number | null = hold.fence
+  const before: LockRecord | null = hold.recoveredFrom
+  hold.assertHeld()
+  hold.release()
+
+  const tried: Hold | null = tryAcquire(new URL('file:///file'))
+  // @ts-expect-error it may be null
+  tried.release()
+
+  const length: number = await withLock('file', async ({ held }) => (held ? path.length : 0))
+  const text: string = await withLock('file', options, () => 'no promise')
+  const set: HoldSet = await acquireAll(['a', new URL('file:///b')])
+  const state: LockState = inspect('file')
+  const list: HoldInfo[] = holds()
+  const ended: number = releaseAll('the reason')
+  console.log(fence, before, length, text, set, state, list, ended)
+
+  // @ts-expect-error there is no such option
+  await acquire('file', { timeOut: 1 })
+  // @ts-expect-error there is no such mode
+  await acquire('file', { mode: 'write' })
+  // @ts-expect-error a number is no path
+  await acquire(3)
+}
+
+/** Needs nothing of the consumer's own `lib`: the package brings the types of `using` along. */
+export async function scoped(): Promise<void> {
+  await using set = await acquireAll(['a', 'b'])
+  await using hold = await acquire('file')
+  using other = tryAcquire('other')
+  console.log(set, hold, other)
+}
+
+export function explain(error: unknown): string {
+  if (isLockError(error, 'ERR_LOCK_TIMEOUT')) return `${error.holder?.pid} ${error.waited}`
+  if (isLockError(error, 'ERR_LOCK_LOST')) return error.reason
+  if (isLockError(error)) {
+    const code: LockErrorCode = error.code
+    return `${code} ${error.lockfile}`
+  }
+  if (error instanceof LockTimeoutError || error instanceof LockLostError || error instanceof LockError)
+    return error.code
+  // @ts-expect-error nothing is known of it
+  return error.code
+}
