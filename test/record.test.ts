@@ -1,0 +1,413 @@
+// The record's layout is a contract between versions that share a lock file: it is pinned here byte for byte. What is
+// read from one is somebody else's text: nothing in it may harm.
+import { hostname } from 'node:os'
+
+import fc from 'fast-check'
+import { beforeEach, describe, expect, test } from 'vitest'
+
+import { FenceBlock } from '../src/coordination/fences.js'
+import {
+  composeRecord,
+  endingStamp,
+  lastHold,
+  ownHolder,
+  page,
+  parseRecord,
+  printable,
+  RECORD_PREFIX,
+  RECORD_SIZE,
+  revokedRecord,
+} from '../src/record.js'
+
+const SLOT = { start: 16, end: 64 }
+const FENCE = { start: 72, end: 88 }
+const SINCE = { start: 97, end: 113 }
+
+const text = (label: string | undefined, since = 1, fence = 1) => composeRecord(label, since, fence).toString('latin1')
+
+/** As the lock file holds it, with this ending. */
+const ended = (reason: string | null, fence = 1) => {
+  const record = text('label', 1, fence)
+  return record.slice(0, SLOT.start) + endingStamp(reason) + record.slice(SLOT.end)
+}
+
+/** Puts content on the page as a read of the lock file does, and answers what the next holder makes of it. */
+const read = (content: string | Buffer) => {
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'latin1') : content
+  const length = bytes.copy(page)
+  return lastHold(length)
+}
+
+// What another file left on the page must not count.
+beforeEach(() => void Buffer.from(ended(null, 4711), 'latin1').copy(page))
+
+describe('the layout', () => {
+  test('is pinned', () => {
+    const record = text('main', 1795234363754, 1795234363754016)
+    expect(record.slice(0, 113)).toBe(
+      'holdfast {"v":1,' +
+        '"state":"held",                                 ' +
+        '"fence":1795234363754016,' +
+        '"since":   1795234363754',
+    )
+    const fields = Object.keys(JSON.parse(record.slice('holdfast '.length)) as object)
+    expect(fields).toEqual(['v', 'state', 'fence', 'since', 'pid', 'tid', 'host', 'boot', 'pidns', 'label'])
+    expect(record).toMatch(/"label":"main"} *\n$/)
+  })
+
+  test('has its parts where other versions look for them', () => {
+    const record = text('main', 1234, 5678)
+    expect(RECORD_PREFIX).toBe('holdfast {"v":1,')
+    expect(RECORD_PREFIX).toHaveLength(SLOT.start)
+    expect(record.slice(SLOT.start, SLOT.end).trimEnd()).toBe('"state":"held",')
+    expect(record.slice(SLOT.end, FENCE.start)).toBe('"fence":')
+    expect(record.slice(FENCE.start, FENCE.end)).toBe('5678'.padStart(16))
+    expect(record.slice(FENCE.end, SINCE.start)).toBe(',"since":')
+    expect(record.slice(SINCE.start, SINCE.end)).toBe('1234'.padStart(16))
+    expect(record[SINCE.end]).toBe(',')
+  })
+
+  test.each<[string, string | undefined]>([
+    ['no label', undefined],
+    ['an empty label', ''],
+    ['a label', 'main'],
+    ['a long label', 'x'.repeat(10_000)],
+    ['quotes and backslashes', '"\\'.repeat(200)],
+    ['control characters', '\0\x07\x1b[31m\r\n\t\x7f'.repeat(30)],
+    ['letters beyond ASCII', 'Grüße, 世界 '.repeat(40)],
+    ['characters of two code units', '😀'.repeat(500)],
+    ['halves of such characters', '\ud83d'.repeat(100) + '\ude00'.repeat(100)],
+    ['characters that end lines', '\u2028\u2029\u0085'],
+  ])('is 512 bytes of one ASCII line, with %s', (_, label) => {
+    const bytes = composeRecord(label, Date.now(), Number.MAX_SAFE_INTEGER)
+    expect(bytes).toHaveLength(512)
+    expect(RECORD_SIZE).toBe(512)
+    expect(bytes.subarray(0, 511).every((byte) => byte >= 0x20 && byte <= 0x7e)).toBe(true)
+    expect(bytes[511]).toBe(0x0a)
+    const parsed = parseRecord(bytes.toString('latin1'))
+    expect(parsed).toMatchObject({ state: 'held', pid: process.pid, fence: Number.MAX_SAFE_INTEGER })
+    if (label === undefined) expect(parsed?.label).toBeNull()
+    else expect(label.startsWith(parsed?.label ?? 'nothing')).toBe(true)
+  })
+
+  test('keeps every label that is short, whatever is in it', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 20 }), (label) => {
+        expect(parseRecord(text(label))?.label).toBe(label)
+      }),
+    )
+  })
+
+  test('keeps at least the start of a long label', () => {
+    expect(parseRecord(text('x'.repeat(10_000)))?.label?.length).toBeGreaterThanOrEqual(64)
+    expect(parseRecord(text('€'.repeat(10_000)))?.label?.length).toBeGreaterThanOrEqual(8)
+  })
+
+  test('has the label of this hold, not that of the one before', () => {
+    for (const label of ['a', 'b', undefined, 'a', 'a', '']) {
+      expect(parseRecord(text(label))?.label).toBe(label ?? null)
+    }
+  })
+
+  test('tells who holds it', () => {
+    expect(parseRecord(text('main', 1_700_000_000_000, 7))).toEqual({
+      ...ownHolder('main'),
+      state: 'held',
+      reason: null,
+      boot: expect.toSatisfy((boot) => boot === null || typeof boot === 'string') as unknown,
+      pidns: expect.toSatisfy((pidns) => pidns === null || /^\d+$/.test(String(pidns))) as unknown,
+      since: new Date(1_700_000_000_000),
+      fence: 7,
+    })
+    expect(ownHolder(undefined)).toEqual({ pid: process.pid, tid: 0, host: hostname(), label: null })
+  })
+})
+
+describe('the stamp of an ending', () => {
+  const REASONS = ['released', 'released-all', 'replaced', 'max-hold', 'owner-closed', 'collected', 'connection']
+
+  test.each([null, ...REASONS])('fills the slot exactly: %s', (reason) => {
+    expect(endingStamp(reason)).toHaveLength(SLOT.end - SLOT.start)
+    expect(endingStamp(reason)).toMatch(/^"state":"(free|revoked)",.* $/)
+  })
+
+  test('of a release says free, and that of any other ending why', () => {
+    expect(parseRecord(ended(null))).toMatchObject({ state: 'free', reason: null, fence: 1 })
+    for (const reason of REASONS)
+      expect(parseRecord(ended(reason))).toMatchObject({ state: 'revoked', reason, fence: 1 })
+  })
+})
+
+describe('numbers', () => {
+  const NUMBERS = [0, 1, 9, 10, 10 ** 8 - 1, 10 ** 8, 10 ** 8 + 1, 2 ** 31, 2 ** 32, 10 ** 15, Number.MAX_SAFE_INTEGER]
+
+  test.each(NUMBERS)('%d is read as it was written', (number) => {
+    expect(parseRecord(text('label', 1, number))?.fence).toBe(number)
+    expect(read(ended(null, number)).fence).toBe(number)
+    expect(read(ended('replaced', number)).fence).toBe(number)
+  })
+
+  test('all fences are read as they were written, parsed or not', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), (fence) => {
+        expect(parseRecord(text('label', 1, fence))?.fence).toBe(fence)
+        expect(read(ended(null, fence)).fence).toBe(fence)
+      }),
+    )
+  })
+
+  test('all times are read as they were written', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 8.64e15 }), (since) => {
+        expect(parseRecord(text('label', since))?.since.getTime()).toBe(since)
+      }),
+      { examples: [[0], [8.64e15]] },
+    )
+  })
+
+  test('a short one leaves nothing of a long one before it', () => {
+    composeRecord('label', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    expect(parseRecord(text('label', 5, 7))).toMatchObject({ since: new Date(5), fence: 7 })
+  })
+})
+
+describe('the record of a hold that was revoked', () => {
+  test('says so, and whose it was', () => {
+    expect(revokedRecord('main', 1_700_000_000_000, 7, 'replaced')).toMatchObject({
+      ...ownHolder('main'),
+      state: 'revoked',
+      reason: 'replaced',
+      since: new Date(1_700_000_000_000),
+      fence: 7,
+    })
+  })
+
+  test('has no fence where the hold had none', () => {
+    expect(revokedRecord(undefined, 1, null, 'released-all')).toMatchObject({ state: 'revoked', fence: null })
+  })
+})
+
+describe('what the next holder reads', () => {
+  test('an empty file can carry a record', () => {
+    expect(read('')).toEqual({ recordable: true, unfinished: null, fence: null })
+  })
+
+  test('after a release there is nothing to recover', () => {
+    expect(read(ended(null, 7))).toEqual({ recordable: true, unfinished: null, fence: 7 })
+  })
+
+  test('after a death or a revocation there is', () => {
+    expect(read(text('label', 1, 7))).toMatchObject({ recordable: true, unfinished: { state: 'held' }, fence: 7 })
+    expect(read(ended('replaced', 7))).toMatchObject({
+      recordable: true,
+      unfinished: { state: 'revoked', reason: 'replaced' },
+      fence: 7,
+    })
+  })
+
+  test('a release of a later version is read too', () => {
+    const later = ended(null, 7).replace('{"v":1,', '{"v":2,')
+    expect(read(later)).toEqual({ recordable: true, unfinished: null, fence: 7 })
+  })
+
+  test.each(['x', ' ', '\0', 'holdfast ', 'holdfast {"v"', 'holdfast was here', ` ${ended(null)}`, '\0'.repeat(512)])(
+    'what begins like %j is the data of somebody',
+    (content) => {
+      expect(read(content)).toEqual({ recordable: false, unfinished: null, fence: null })
+    },
+  )
+
+  test('digits that are none are no fence', () => {
+    const record = ended(null)
+    for (const digits of ['            -1', '1e15            ', '0x0000000000ffff', 'x'.repeat(16)]) {
+      const content = record.slice(0, FENCE.start) + digits.padStart(16) + record.slice(FENCE.end)
+      expect(read(content)).toEqual({ recordable: true, unfinished: null, fence: null })
+    }
+  })
+
+  test('digits with a gap are no fence', () => {
+    const record = ended(null)
+    const content = record.slice(0, FENCE.start) + '       1       1' + record.slice(FENCE.end)
+    expect(read(content).fence).toBeNull()
+  })
+
+  test('no content at all makes it throw, or claims a death that is none', () => {
+    const pieces = fc.constantFrom(
+      'holdfast ',
+      '{"v":1,',
+      RECORD_PREFIX,
+      '"state":"held",',
+      '"pid":1,',
+      '"since":',
+      '1',
+      '}',
+      '\0',
+      '\x1b',
+      ' ',
+    )
+    const content = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 600 }),
+      fc.array(pieces).map((parts) => parts.join('')),
+    )
+    fc.assert(
+      fc.property(content, (content) => {
+        const { recordable, unfinished, fence } = read(content)
+        expect(recordable).toBe(content === '' || content.startsWith('holdfast {"v":'))
+        if (unfinished !== null) expect(recordable).toBe(true)
+        expect(fence === null || typeof fence === 'number').toBe(true)
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe('a record of somebody else', () => {
+  const GOOD = { v: 1, state: 'held', pid: 1, since: 1 }
+  const parse = (fields: object) => parseRecord(`holdfast ${JSON.stringify(fields)}`)
+
+  test('needs a state, a process and a time, and nothing else', () => {
+    expect(parse(GOOD)).toEqual({
+      state: 'held',
+      reason: null,
+      pid: 1,
+      tid: 0,
+      host: '',
+      boot: null,
+      pidns: null,
+      label: null,
+      since: new Date(1),
+      fence: null,
+    })
+    for (const name of ['state', 'pid', 'since']) expect(parse({ ...GOOD, [name]: undefined })).toBeNull()
+  })
+
+  test.each([
+    { state: 'mine' },
+    { state: ['held'] },
+    { state: null },
+    { pid: '1' },
+    { pid: null },
+    { pid: {} },
+    { since: '2020-01-01' },
+    { since: 8.64e15 + 1 },
+    { since: -1e300 },
+    { since: null },
+  ])('with %j is none', (fields) => {
+    expect(parse({ ...GOOD, ...fields })).toBeNull()
+  })
+
+  test('with other fields of the wrong type has none of them', () => {
+    const wrong = { tid: '1', host: 1, boot: [], pidns: {}, label: 1, fence: '7', reason: true }
+    expect(parse({ ...GOOD, ...wrong })).toEqual(parse(GOOD))
+  })
+
+  test.each<[string, string | null]>([
+    ['nothing', null],
+    ['an empty file', ''],
+    ['JSON without the magic word', JSON.stringify(GOOD)],
+    ['a list', 'holdfast [1]'],
+    ['a number', 'holdfast 1'],
+    ['null', 'holdfast null'],
+    ['broken JSON', 'holdfast {"v":1,"state":"held"'],
+    ['two objects', `holdfast ${JSON.stringify(GOOD)}${JSON.stringify(GOOD)}`],
+    ['text behind the object', `holdfast ${JSON.stringify(GOOD)} and more`],
+    ['NULs behind the object', `holdfast ${JSON.stringify(GOOD)}\0\0\0`],
+    ['an object that ends behind the record', `holdfast ${JSON.stringify({ ...GOOD, label: 'x'.repeat(600) })}`],
+  ])('is none: %s', (_, content) => {
+    expect(parseRecord(content)).toBeNull()
+  })
+
+  test('ends after 512 bytes, whatever stands behind it', () => {
+    expect(parseRecord(`${text('label')}somebody's data`)).toMatchObject({ label: 'label' })
+  })
+
+  test('cannot change what objects inherit', () => {
+    const record = parseRecord('holdfast {"v":1,"__proto__":{"polluted":1},"state":"held","pid":1,"since":1}')
+    expect(record).toMatchObject({ state: 'held' })
+    expect(record).not.toHaveProperty('polluted')
+    expect({}).not.toHaveProperty('polluted')
+  })
+})
+
+describe('printable', () => {
+  test.each<[string, string, string]>([
+    ['plain text', 'agent 7, step 3', 'agent 7, step 3'],
+    ['letters of all languages', 'Grüße 世界 😀', 'Grüße 世界 😀'],
+    ['escape sequences', '\x1b[31mred\x1b[0m\x1b]0;title\x07', '[31mred[0m]0;title'],
+    ['control characters of eight bits', '\x80\x9b31m\x9f', '31m'],
+    ['line ends', 'a\r\nb\u2028c\u2029d\u0085e', 'abcde'],
+    ['NUL, tab and delete', 'a\0b\tc\x7fd', 'abcd'],
+    ['changes of direction', '\u202etxt.exe\u202c\u2066\u2069\u200e\u200f\u061c', 'txt.exe'],
+    ['what has no width', 'a\u200bb\u200cc\u2060d\ufeffe', 'abcde'],
+  ])('of %s', (_, value, expected) => {
+    expect(printable(value)).toBe(expected)
+  })
+
+  test('leaves nothing that a terminal obeys', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (value) => {
+        expect(printable(value)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+      }),
+    )
+  })
+})
+
+describe('fences', () => {
+  const NOW = 1_795_234_363_754
+  const take = (block: FenceBlock) => {
+    const numbers: number[] = []
+    for (let number = block.take(); number !== null; number = block.take()) numbers.push(number)
+    return numbers
+  }
+
+  test('begin at the time in microseconds, sixteen to a block', () => {
+    const block = new FenceBlock(null, NOW)
+    expect(block.end).toBe(NOW * 1000 + 16)
+    expect(take(block)).toEqual(Array.from({ length: 16 }, (_, index) => NOW * 1000 + index))
+    expect(block.take()).toBeNull()
+    expect(block.end).toBe(NOW * 1000 + 16)
+  })
+
+  test('go on behind the previous block when the clock has not moved, or has gone back', () => {
+    const first = new FenceBlock(null, NOW)
+    for (const now of [NOW, NOW - 1, NOW - 5 * 365 * 24 * 3600 * 1000])
+      expect(new FenceBlock(first.end, now).take()).toBe(first.end)
+  })
+
+  test('go with the clock when it is ahead', () => {
+    const first = new FenceBlock(null, NOW)
+    expect(new FenceBlock(first.end, NOW + 1).take()).toBe((NOW + 1) * 1000)
+  })
+
+  test.each([NaN, Infinity, -Infinity, -1, 0, 0.5, NOW * 1000 + 0.5, 1e300, Number.MAX_SAFE_INTEGER, 2 ** 53])(
+    'are not built upon a previous number of %d',
+    (previous) => {
+      expect(take(new FenceBlock(previous, NOW))).toEqual(take(new FenceBlock(null, NOW)))
+    },
+  )
+
+  test('are built upon a number that is a year ahead, because clocks are set back', () => {
+    const ahead = (NOW + 366 * 24 * 3600 * 1000) * 1000
+    expect(new FenceBlock(ahead, NOW).take()).toBe(ahead)
+  })
+
+  test('grow from block to block, whatever the clock does, and are whole numbers', () => {
+    const clock = fc.array(fc.nat({ max: 10 ** 10 }), { minLength: 1, maxLength: 50 })
+    fc.assert(
+      fc.property(clock, (offsets) => {
+        let previous: number | null = null
+        let last = -1
+        for (const offset of offsets) {
+          const block: FenceBlock = new FenceBlock(previous, NOW + offset)
+          for (const number of take(block)) {
+            expect(Number.isSafeInteger(number)).toBe(true)
+            expect(number).toBeGreaterThan(last)
+            expect(number).toBeLessThan(block.end)
+            last = number
+          }
+          previous = block.end
+        }
+      }),
+    )
+  })
+})
