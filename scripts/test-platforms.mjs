@@ -1,7 +1,7 @@
 // Runs test/platforms on every system this machine can show: its own Node, other versions of Node, and Windows' Node
 // under Wine with an addon that Zig built. Each run prints one line a case; the last line of all is the sum.
 //
-//   node scripts/test-platforms.mjs [name…]
+//   node scripts/test-platforms.mjs [name…]      names: "here", "node 22", "node 24", "windows, node 20"
 import { spawnSync } from 'node:child_process'
 import {
   closeSync,
@@ -28,10 +28,9 @@ const LONGEST_RUN = 5 * 60_000
 
 const onLinux = process.platform === 'linux' && process.arch === 'x64'
 const linuxOnly = () => (onLinux ? null : 'fetched for Linux on x64 only')
-const own = `node ${process.versions.node}`
 
 const RUNS = {
-  [own]: { missing: () => null, command: () => [process.execPath], addon: builtHere },
+  here: { missing: () => null, command: () => [process.execPath], addon: builtHere },
   'node 22': { missing: linuxOnly, command: () => [fetchTool('node-linux-22')], addon: builtHere },
   'node 24': { missing: linuxOnly, command: () => [fetchTool('node-linux-24')], addon: builtHere },
   'windows, node 20': {

@@ -162,7 +162,7 @@ describe('the addon', () => {
   test.skipIf(process.platform !== 'linux' || missing(program('readelf')))('needs no C++ library at run time', () => {
     const { stdout } = spawnSync('readelf', ['--dynamic', '--syms', '--wide', BINARY], { encoding: 'utf8' })
     const needed = [...stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map((match) => match[1])
-    expect(needed).toContain('libc.so.6')
+    expect(needed).toContainEqual(expect.stringMatching(/^libc\./))
     expect(needed.filter((name) => /stdc\+\+|libc\+\+|libgcc_s/.test(String(name)))).toEqual([])
     // Mangled names that nothing in the library defines: operator new and its like.
     expect([...stdout.matchAll(/UND (_Z\S+|__cxa_(?!finalize)\S+)/g)].map((match) => match[1])).toEqual([])
