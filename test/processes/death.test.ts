@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 
 import { acquire, releaseAll, tryAcquire, type Hold } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
@@ -18,6 +18,9 @@ import { Thread } from '../helpers/thread.js'
 
 const SECTION = fileURLToPath(new URL('../fixtures/section.mjs', import.meta.url))
 const FOR_EVER = { timeout: Infinity }
+
+// What a failed test left behind must not count in the next one.
+afterEach(() => void releaseAll())
 
 /** A process inside a section; it ends in its manner when it is told anything. */
 async function processInside(path: string, manner: string): Promise<ChildProcess> {
