@@ -2,8 +2,8 @@
 //
 // The last component is followed through symlinks, because two names of one file must be one lock; directories on the
 // way are left to the system, which compares files, not texts. `.hold` and not `.lock`: clean-up jobs delete `*.lock`.
-import { readlinkSync } from 'node:fs'
-import { dirname, isAbsolute, resolve } from 'node:path'
+import { readlinkSync, realpathSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path'
 
 import type { LockTarget } from './kernel.js'
 
@@ -17,29 +17,50 @@ type IsLink = (path: string) => boolean
 export function lockTarget(path: string, lockfile: string | undefined, isLink: IsLink): LockTarget {
   const named = withoutLinks(path)
   const target = isLink(named.target) ? followLinks(named.target, isLink) : named.target
-  if (lockfile !== undefined) return { target, lockfile: resolve(lockfile) }
+  if (lockfile !== undefined) return { target, lockfile: absolute(lockfile, process.cwd()) }
   return target === named.target ? named : { target, lockfile: target + SUFFIX }
 }
 
 function followLinks(link: string, isLink: IsLink): string {
   let target = link
   for (let links = 0; links < MOST_LINKS && isLink(target); links++) {
-    target = resolve(dirname(target), readlinkSync(target))
+    target = absolute(readlinkSync(target), dirname(target))
   }
   return target
 }
 
-/** What was asked for last, often the same again. Only absolute paths mean the same after a chdir(). */
+/** What was asked for last, often the same again. Only some texts mean the same tomorrow: not those with `..`. */
 let lastPath = ''
 let lastNamed: LockTarget = { target: '', lockfile: SUFFIX }
 
 function withoutLinks(path: string): LockTarget {
   if (path === lastPath) return lastNamed
-  const target = resolve(path)
+  const target = absolute(path, process.cwd())
   const named = { target, lockfile: target + SUFFIX }
-  if (isAbsolute(path)) {
+  if (isAbsolute(path) && !UPWARDS.test(path)) {
     lastPath = path
     lastNamed = named
   }
   return named
+}
+
+const UPWARDS = /(^|[\\/])\.\.([\\/]|$)/
+
+/**
+ * Not simply path.resolve(): that cancels `..` as text, and the system goes up from where a linked folder really is.
+ */
+function absolute(path: string, folder: string): string {
+  const text = isAbsolute(path) ? path : folder + sep + path
+  if (!UPWARDS.test(text)) return resolve(text)
+  if (basename(text) === '..') return real(text)
+  return join(real(dirname(text)), basename(text))
+}
+
+/** A folder that is missing keeps its text, and the open reports it. */
+function real(folder: string): string {
+  try {
+    return realpathSync.native(folder)
+  } catch {
+    return resolve(folder)
+  }
 }
