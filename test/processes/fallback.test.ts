@@ -1,6 +1,6 @@
 // No thread to be had: the wait goes on by other means, says so once, and keeps its promises.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
@@ -108,6 +108,31 @@ test.skipIf(unable)(
     expect(await agent.holds()).toEqual([])
     expect(locksOf(hold.lockfile).map(({ pid }) => pid)).toEqual([process.pid])
     again.release()
+  },
+)
+
+// Whether the deadline or the next of the tries comes first is chance, so there are several rounds; the lock is free in
+// either case, and the request must get it.
+test.skipIf(unable)(
+  'without a thread, a lock that became free while the event loop was blocked past the deadline is taken',
+  async () => {
+    const agent = await agentWithoutThreads()
+    for (let round = 0; round < 6; round++) {
+      const path = sharedFile()
+      const folder = scratch()
+      chmodSync(folder, 0o777)
+      const [mark, go] = [join(folder, 'mark'), join(folder, 'go')]
+      const hold = await acquire(path)
+      const timeout = 250
+      const outcome = agent.ask('acquireAndBlockLater', path, { timeout }, timeout - 10, mark, go)
+      outcome.catch(() => {})
+      await until('the event loop is blocked', () => existsSync(mark))
+      const blocked = performance.now()
+      hold.release()
+      await until('the deadline has passed', () => performance.now() - blocked > 50)
+      writeFileSync(go, '')
+      expect(await outcome, `round ${round}`).toBe(true)
+    }
   },
 )
 
