@@ -1,0 +1,9 @@
+import { tryAcquire } from '../../dist/index.js'
+
+export default function (path) {
+  return {
+    cycleSync() {
+      tryAcquire(path).release()
+    },
+  }
+}
