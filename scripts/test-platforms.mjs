@@ -1,7 +1,7 @@
 // Runs test/platforms on every system this machine can show: its own Node, other versions of Node, and Windows' Node
 // under Wine with an addon that Zig built. Each run prints one line a case; the last line of all is the sum.
 //
-//   node scripts/test-platforms.mjs [name…]      names: "here", "node 22", "node 24", "windows, node 20"
+//   node scripts/test-platforms.mjs [name…]      names: "here", "node 22", "node 24", "windows, node 20", …
 import { spawnSync } from 'node:child_process'
 import {
   closeSync,
@@ -36,6 +36,11 @@ const RUNS = {
   'windows, node 20': {
     missing: wineMissing,
     command: () => ['wine', fetchTool('node-win32-20')],
+    addon: builtForWindows,
+  },
+  'windows, node 22': {
+    missing: wineMissing,
+    command: () => ['wine', fetchTool('node-win32-22')],
     addon: builtForWindows,
   },
 }

