@@ -252,7 +252,8 @@ test.skipIf(missing(posix))(
     const target = newTarget()
     await startFixture('deleter.mjs', `${target}.hold`)
     const reports = await runSections(1000, [target], [target], [target])
-    const good = reports.reduce((sum, { sections }) => sum + sections.length, 0)
+    expect(overlaps(reports)).toBe(0)
+  const good = reports.reduce((sum, { sections }) => sum + sections.length, 0)
     const lost = reports.reduce((sum, report) => sum + report.lost, 0)
     // The claim is empty unless both happened.
     expect(good).toBeGreaterThan(0)
