@@ -72,6 +72,10 @@ function fetchInto(folder, tool) {
 
 function run(command, args) {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${error?.message ?? stderr}`)
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${error?.message ?? withoutHosts(stderr)}`)
   return stdout
+}
+
+function withoutHosts(text) {
+  return text.replace(/https?:\/\/[^/\s]+/g, '<registry>')
 }
