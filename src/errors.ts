@@ -127,8 +127,14 @@ export function invalidType(name: string, expected: string, actual: unknown): Ty
 }
 
 export function invalidValue(name: string, expected: string, actual: unknown): TypeError {
-  const received = typeof actual === 'string' ? JSON.stringify(actual) : String(actual)
-  return withCode(new TypeError(`${name} must be ${expected}; received ${received}`), 'ERR_INVALID_ARG_VALUE')
+  return withCode(new TypeError(`${name} must be ${expected}; received ${shown(actual)}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+/** A primitive as it is; of anything else the type only, for its toString() may do as it likes. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
+  return value === null ? 'null' : typeof value
 }
 
 export function outOfRange(name: string, expected: string, actual: number): RangeError {

@@ -1,5 +1,6 @@
 // A look at a lock without taking it.
-import type { Kernel, LockTarget } from './kernel/kernel.js'
+import { systemError } from './coordination/system-error.js'
+import type { Kernel, LockTarget, Probe } from './kernel/kernel.js'
 import { processHolders, type ProcessHolder } from './kernel/proc-locks.js'
 import { parseRecord, type LockRecord } from './record.js'
 
@@ -20,11 +21,20 @@ export interface LockState {
   readonly holders: readonly ProcessHolder[]
 }
 
-export function inspectLock(kernel: Kernel, { lockfile }: LockTarget): LockState {
-  const probe = kernel.probe(lockfile)
+export function inspectLock(kernel: Kernel, file: LockTarget): LockState {
+  const { lockfile } = file
+  const probe = probed(kernel, file)
   const record = parseRecord(probe.content)
   const holders = probe.state === 'absent' ? [] : processHolders(lockfile)
   if (probe.state === 'held') return { state: 'held', record, holders }
   const abandoned = record !== null && record.state !== 'free'
   return { state: abandoned ? 'abandoned' : 'free', record, holders }
+}
+
+function probed(kernel: Kernel, file: LockTarget): Probe {
+  try {
+    return kernel.probe(file.lockfile)
+  } catch (error) {
+    throw systemError(error, file)
+  }
 }

@@ -80,14 +80,25 @@ function request(locate: Locate, path: string, values: AcquireOptions): Request 
   }
 }
 
-const NONE: AcquireOptions = {}
+/** Each option is an own property from the start, so that none is ever looked up on a prototype. */
+function none(): AcquireOptions {
+  return {
+    mode: undefined,
+    timeout: undefined,
+    signal: undefined,
+    label: undefined,
+    lockfile: undefined,
+    record: undefined,
+  }
+}
+const NONE: Readonly<AcquireOptions> = none()
 
 function read(options: unknown, allowed: readonly OptionName[]): AcquireOptions {
   if (options === undefined) return NONE
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalidType('options', 'an object', options)
   }
-  const values: AcquireOptions = {}
+  const values = none()
   for (const [name, value] of Object.entries(options)) {
     const known = allowed.find((option) => option === name)
     if (known === undefined) throw invalidValue('options', `made of ${allowed.join(', ')}`, name)
@@ -131,8 +142,16 @@ function isAbortSignal(value: unknown): value is AbortSignal {
   return typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
 }
 
+function fileUrlText(name: string, url: URL): string {
+  try {
+    return fileURLToPath(url)
+  } catch {
+    throw invalidValue(name, 'a string or a file URL', url.href)
+  }
+}
+
 function pathText(name: string, value: unknown): string {
-  const text = value instanceof URL ? fileURLToPath(value) : value
+  const text = value instanceof URL ? fileUrlText(name, value) : value
   if (typeof text !== 'string') throw invalidType(name, 'a string or a file URL', value)
   if (text === '') throw invalidValue(name, 'a path that is not empty', text)
   if (text.includes('\0')) throw invalidValue(name, 'a path without null bytes', text)

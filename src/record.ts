@@ -53,22 +53,23 @@ export const page = Buffer.alloc(RECORD_SIZE)
 
 /** What the next holder must know of the last exclusive one. */
 export interface LastHold {
-  /** The file may carry a record: it is empty, or has one already. */
-  readonly recordable: boolean
+  /** Why the file cannot carry a record; null when it is empty, or has one already. */
+  readonly obstacle: string | null
   /** Null when it was released, or when there is no record. */
   readonly unfinished: LockRecord | null
   readonly fence: number | null
 }
 
-/** Reads the page, of which the first `length` bytes were in the file. */
+/** Reads the page, of which the first `length` bytes were in the file; below zero, they could not be read. */
 export function lastHold(length: number): LastHold {
   if (length === RECORD_SIZE && begins(RELEASED)) {
-    return { recordable: true, unfinished: null, fence: readNumber(FENCE_AT) }
+    return { obstacle: null, unfinished: null, fence: readNumber(FENCE_AT) }
   }
+  if (length < 0) return { obstacle: 'the lock file cannot be read', unfinished: null, fence: null }
   const record = parseRecord(page.toString('latin1', 0, length))
   const recordable = length === 0 || (length >= MAGIC.length && begins(MAGIC_BYTES))
   return {
-    recordable,
+    obstacle: recordable ? null : 'the lock file has content of somebody else',
     unfinished: record === null || record.state === 'free' ? null : record,
     fence: record?.fence ?? null,
   }
@@ -197,16 +198,18 @@ function writeDigits(record: Buffer, at: number, value: number, pad: number): vo
 
 /** Null for anything but digits behind spaces. */
 function readNumber(at: number): number | null {
-  const upper = readDigits(at)
-  const lower = readDigits(at + HALF_SIZE)
+  const upper = readDigits(at, true)
+  const lower = readDigits(at + HALF_SIZE, page[at + HALF_SIZE - 1] === SPACE)
   return upper === null || lower === null ? null : upper * HALF + lower
 }
 
-function readDigits(at: number): number | null {
+function readDigits(at: number, padded: boolean): number | null {
+  let padding = padded
   let value = 0
   for (let index = at; index < at + HALF_SIZE; index++) {
     const byte = page[index] ?? SPACE
-    if (byte === SPACE && value === 0) continue
+    if (byte === SPACE && padding) continue
+    padding = false
     if (byte < ZERO || byte > ZERO + 9) return null
     value = (value * 10 + (byte - ZERO)) | 0
   }

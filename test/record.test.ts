@@ -189,17 +189,17 @@ describe('the record of a hold that was revoked', () => {
 
 describe('what the next holder reads', () => {
   test('an empty file can carry a record', () => {
-    expect(read('')).toEqual({ recordable: true, unfinished: null, fence: null })
+    expect(read('')).toEqual({ obstacle: null, unfinished: null, fence: null })
   })
 
   test('after a release there is nothing to recover', () => {
-    expect(read(ended(null, 7))).toEqual({ recordable: true, unfinished: null, fence: 7 })
+    expect(read(ended(null, 7))).toEqual({ obstacle: null, unfinished: null, fence: 7 })
   })
 
   test('after a death or a revocation there is', () => {
-    expect(read(text('label', 1, 7))).toMatchObject({ recordable: true, unfinished: { state: 'held' }, fence: 7 })
+    expect(read(text('label', 1, 7))).toMatchObject({ obstacle: null, unfinished: { state: 'held' }, fence: 7 })
     expect(read(ended('replaced', 7))).toMatchObject({
-      recordable: true,
+      obstacle: null,
       unfinished: { state: 'revoked', reason: 'replaced' },
       fence: 7,
     })
@@ -207,13 +207,17 @@ describe('what the next holder reads', () => {
 
   test('a release of a later version is read too', () => {
     const later = ended(null, 7).replace('{"v":1,', '{"v":2,')
-    expect(read(later)).toEqual({ recordable: true, unfinished: null, fence: 7 })
+    expect(read(later)).toEqual({ obstacle: null, unfinished: null, fence: 7 })
   })
 
   test.each(['x', ' ', '\0', 'holdfast ', 'holdfast {"v"', 'holdfast was here', ` ${ended(null)}`, '\0'.repeat(512)])(
     'what begins like %j is the data of somebody',
     (content) => {
-      expect(read(content)).toEqual({ recordable: false, unfinished: null, fence: null })
+      expect(read(content)).toEqual({
+        obstacle: 'the lock file has content of somebody else',
+        unfinished: null,
+        fence: null,
+      })
     },
   )
 
@@ -221,7 +225,7 @@ describe('what the next holder reads', () => {
     const record = ended(null)
     for (const digits of ['            -1', '1e15            ', '0x0000000000ffff', 'x'.repeat(16)]) {
       const content = record.slice(0, FENCE.start) + digits.padStart(16) + record.slice(FENCE.end)
-      expect(read(content)).toEqual({ recordable: true, unfinished: null, fence: null })
+      expect(read(content)).toEqual({ obstacle: null, unfinished: null, fence: null })
     }
   })
 
@@ -251,9 +255,9 @@ describe('what the next holder reads', () => {
     )
     fc.assert(
       fc.property(content, (content) => {
-        const { recordable, unfinished, fence } = read(content)
-        expect(recordable).toBe(content === '' || content.startsWith('holdfast {"v":'))
-        if (unfinished !== null) expect(recordable).toBe(true)
+        const { obstacle, unfinished, fence } = read(content)
+        expect(obstacle === null).toBe(content === '' || content.startsWith('holdfast {"v":'))
+        if (unfinished !== null) expect(obstacle).toBeNull()
         expect(fence === null || typeof fence === 'number').toBe(true)
       }),
       { numRuns: 500 },

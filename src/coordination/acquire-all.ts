@@ -17,7 +17,8 @@ export async function acquireAll(coordinator: Coordinator, requests: readonly Re
     try {
       const members = inOrder(requests.map((request) => identified(coordinator, request)))
       for (const { request } of members) {
-        holds.push(await acquireOne(coordinator, withTimeLeft(request, coordinator.clock.now() - started)))
+        holds.push(await acquireOne(coordinator, request, started))
+        request.signal?.throwIfAborted()
       }
       // A file that was replaced since it was identified may now have another place in the order.
       if (members.every((member) => identified(coordinator, member.request).identity === member.identity)) {
@@ -35,7 +36,7 @@ function identified(coordinator: Coordinator, request: Request): Member {
   try {
     return { identity: coordinator.kernel.identify(request.file), request }
   } catch (error) {
-    throw systemError(error, request)
+    throw systemError(error, request.file)
   }
 }
 
@@ -45,13 +46,9 @@ function inOrder(members: readonly Member[]): Member[] {
   return [...files.values()].sort((a, b) => (a.identity < b.identity ? -1 : 1))
 }
 
-/** One deadline for all of them. What is left of it may be nothing: then the next member makes one try. */
-function withTimeLeft(request: Request, spent: number): Request {
-  return { ...request, timeout: Math.max(0, request.timeout - spent) }
-}
-
-function acquireOne(coordinator: Coordinator, request: Request): Promise<HoldState> {
-  return new Promise((resolve, reject) => coordinator.acquire(request, resolve, reject))
+/** One deadline for all of them: when it has passed, the next member is still tried once. */
+function acquireOne(coordinator: Coordinator, request: Request, started: number): Promise<HoldState> {
+  return new Promise((resolve, reject) => coordinator.acquire(request, resolve, reject, started))
 }
 
 function release(holds: readonly HoldState[]): void {

@@ -25,14 +25,19 @@ export class Coordinator implements Registry {
     kernel.onSettled = (lease) => this.queuesByWait.get(lease)?.settled(lease)
   }
 
-  /** Answers once, by `resolve` or `reject`, now or later. */
-  acquire(request: Request, resolve: (hold: HoldState) => void, reject: (error: unknown) => void): void {
+  /** Answers once, by `resolve` or `reject`, now or later. The deadline counts from `started`. */
+  acquire(
+    request: Request,
+    resolve: (hold: HoldState) => void,
+    reject: (error: unknown) => void,
+    started = this.clock.now(),
+  ): void {
     if (request.timeout === 0) {
       this.acquireNow(request, resolve, reject)
       return
     }
     const queue = this.queueFor(request.file.lockfile)
-    const waiter = new Waiter(request, queue, this.clock, resolve, reject)
+    const waiter = new Waiter(request, queue, this.clock, started, resolve, reject)
     queue.enqueue(waiter)
     waiter.arm()
   }
@@ -41,7 +46,7 @@ export class Coordinator implements Registry {
     try {
       return this.queueFor(request.file.lockfile).tryNow(request)
     } catch (error) {
-      throw systemError(error, request)
+      throw systemError(error, request.file)
     }
   }
 

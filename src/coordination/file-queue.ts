@@ -116,7 +116,12 @@ export class FileQueue implements Line, Holding {
   }
 
   stillNamed(hold: HoldState): boolean {
-    return this.tenure !== null && this.kernel.names(this.tenure.lease, hold.file.lockfile)
+    if (this.tenure === null) return false
+    try {
+      return this.kernel.names(this.tenure.lease, hold.file.lockfile)
+    } catch (error) {
+      throw systemError(error, hold.file)
+    }
   }
 
   advance(): void {
@@ -126,7 +131,7 @@ export class FileQueue implements Line, Holding {
         if (!this.serve(first)) return
       } catch (error) {
         this.waiters?.delete(first)
-        first.refuse(systemError(error, first.request))
+        first.refuse(systemError(error, first.request.file))
       }
     }
     if (this.holds === 0) this.close()
@@ -214,12 +219,13 @@ export class FileQueue implements Line, Holding {
       else if (this.wait !== null) this.claim(this.wait, first)
       if (this.first() !== first) return true
       const answer = this.kernel.request(first.request.file, first.request.mode, 'last-try')
-      if (answer.kind !== 'granted') return false
+      // Busy may mean that our own wait was granted just now.
+      if (answer.kind !== 'granted') return this.wait !== null && this.claim(this.wait, first) && this.first() !== first
       this.dropWait()
       this.begin(answer.lease, first)
     } catch (error) {
       this.waiters?.delete(first)
-      first.refuse(systemError(error, first.request))
+      first.refuse(systemError(error, first.request.file))
     }
     return true
   }

@@ -1,6 +1,6 @@
 // Failures of the system, as errors that say what to do about them. The original stays as `cause`.
 import { LockError } from '../errors.js'
-import type { Request } from '../options.js'
+import type { LockTarget } from '../kernel/kernel.js'
 
 /** The filesystem knows no locks. */
 const UNSUPPORTED = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'])
@@ -14,9 +14,9 @@ const ADVICE: Record<string, string> = {
   ENOENT: 'cannot be created: a folder on its path does not exist',
 }
 
-export function systemError(cause: unknown, request: Request): unknown {
+export function systemError(cause: unknown, file: LockTarget): unknown {
   if (cause instanceof LockError || !isSystemFailure(cause)) return cause
-  const { target: path, lockfile } = request.file
+  const { target: path, lockfile } = file
   const details = { path, lockfile, cause }
   if (UNSUPPORTED.has(cause.code)) {
     return new LockError('ERR_LOCK_UNSUPPORTED', `The filesystem of ${lockfile} cannot lock (${cause.code})`, details)

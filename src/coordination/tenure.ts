@@ -5,7 +5,16 @@ import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
-import { composeRecord, endingStamp, lastHold, page, RECORD_PREFIX, revokedRecord, type LockRecord } from '../record.js'
+import {
+  composeRecord,
+  endingStamp,
+  lastHold,
+  page,
+  RECORD_PREFIX,
+  revokedRecord,
+  type LastHold,
+  type LockRecord,
+} from '../record.js'
 import { FenceBlock } from './fences.js'
 import type { HoldState } from './hold-state.js'
 
@@ -73,39 +82,39 @@ export class Tenure {
   private open(request: Request, since: number): void {
     this.opened = true
     const length = this.kernel.read(this.lease, page)
-    const last = lastHold(Math.max(length, 0))
+    const last = lastHold(length)
     // A hold of this tenure that was revoked meanwhile is the more recent one.
     this.recovered ??= last.unfinished
-    if (this.mode === 'shared') return
-    if (length < 0 || !last.recordable) {
-      const reason = length < 0 ? 'the lock file cannot be read' : 'the lock file has content of somebody else'
-      publishFallback({ kind: 'record', lockfile: request.file.lockfile, reason })
-      return
-    }
-    this.persist(new FenceBlock(last.fence, since), request, since)
+    if (this.mode === 'exclusive') this.fences = this.persist(last, last.fence, request, since)
   }
 
-  /** Writes the record with the end of `block`; without that, the block is not used. */
-  private persist(block: FenceBlock, request: Request, since: number): FenceBlock | null {
-    this.fences = null
-    const { lockfile } = request.file
-    try {
-      if (this.kernel.write(this.lease, composeRecord(request.label, since, block.end))) {
-        this.recorded = true
-        this.fences = block
-      } else {
-        publishFallback({ kind: 'record', lockfile, reason: 'the lock file is not writable' })
-      }
-    } catch (cause) {
-      publishFallback({ kind: 'record', lockfile, reason: 'the record cannot be written', cause })
-    }
-    return this.fences
-  }
-
+  /** The next number of the block; a used-up block is followed by another, if the file may still carry a record. */
   private takeFence(request: Request, since: number): number | null {
     if (this.fences === null) return null
     const fence = this.fences.take()
     if (fence !== null) return fence
-    return this.persist(new FenceBlock(this.fences.end, since), request, since)?.take() ?? null
+    const last = lastHold(this.kernel.read(this.lease, page))
+    this.fences = this.persist(last, this.fences.end, request, since)
+    return this.fences?.take() ?? null
+  }
+
+  /** Writes the record with the end of a new block. Null, and an event, where there is none to be written. */
+  private persist(last: LastHold, previous: number | null, request: Request, since: number): FenceBlock | null {
+    const block = new FenceBlock(previous, since)
+    try {
+      const obstacle = last.obstacle ?? this.write(composeRecord(request.label, since, block.end))
+      if (obstacle === null) return block
+      publishFallback({ kind: 'record', lockfile: request.file.lockfile, reason: obstacle })
+    } catch (cause) {
+      const reason = 'the record cannot be written'
+      publishFallback({ kind: 'record', lockfile: request.file.lockfile, reason, cause })
+    }
+    return null
+  }
+
+  private write(record: Uint8Array): string | null {
+    if (!this.kernel.write(this.lease, record)) return 'the lock file is not writable'
+    this.recorded = true
+    return null
   }
 }

@@ -28,13 +28,14 @@ export class Waiter {
     request: Request,
     line: Line,
     clock: Clock,
+    started: number,
     resolve: (hold: HoldState) => void,
     reject: (error: unknown) => void,
   ) {
     this.request = request
     this.line = line
     this.clock = clock
-    this.started = clock.now()
+    this.started = started
     this.resolve = resolve
     this.reject = reject
   }
@@ -43,7 +44,9 @@ export class Waiter {
   arm(): void {
     if (this.settled) return
     const { timeout, signal } = this.request
-    if (timeout !== Infinity) this.timer = this.clock.after(timeout, () => this.line.expired(this))
+    if (timeout !== Infinity) {
+      this.timer = this.clock.after(Math.max(0, timeout - this.waited), () => this.line.expired(this))
+    }
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.line.aborted(this))
   }
 

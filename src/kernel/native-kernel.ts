@@ -143,7 +143,7 @@ export class NativeKernel implements Kernel {
 /** The target's read and write bits and, when we are root, its owner; 0600 and ourselves where there is no target. */
 function ownership(target: string): { mode: number; uid: number; gid: number } {
   const stats = statSync(target, { throwIfNoEntry: false })
-  if (stats === undefined || !stats.isFile()) return { mode: 0o600, uid: -1, gid: -1 }
+  if (stats === undefined) return { mode: 0o600, uid: -1, gid: -1 }
   const mode = (stats.mode & 0o666) | 0o600
   return process.getuid?.() === 0 ? { mode, uid: stats.uid, gid: stats.gid } : { mode, uid: -1, gid: -1 }
 }
