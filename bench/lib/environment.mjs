@@ -1,7 +1,6 @@
 // What the figures were measured on, and nothing that names the machine or its user.
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { cpus, release, type } from 'node:os'
-import { realpathSync } from 'node:fs'
 
 export function environment(folder, compiler) {
   const processors = cpus()

@@ -5,8 +5,8 @@ const TEXT = '#6e7781'
 const OURS = '#2f81f7'
 const OTHERS = '#8b949e'
 
-const WIDTH = 760
-const LABELS = 250
+const WIDTH = 800
+const LABELS = 290
 const VALUES = 90
 const BAR = 20
 const GAP = 10

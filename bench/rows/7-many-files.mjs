@@ -10,12 +10,13 @@ const FILES = 200
 
 export async function measure({ folder, quick }) {
   const paths = Array.from({ length: FILES }, (_, index) => join(folder, `many-${index}`))
-  const holder = await NodeProcess.start('blocked.mjs')
+  const warmUp = join(folder, 'many-warm-up')
+  const holder = await NodeProcess.start('blocked.mjs', [warmUp])
   const samples = []
   try {
     await holder.ask('hold', paths)
     for (let run = 0; run < (quick ? 3 : 5); run++) {
-      const waiter = await NodeProcess.start('blocked.mjs', [], ['--expose-gc'])
+      const waiter = await NodeProcess.start('blocked.mjs', [warmUp], ['--expose-gc'])
       samples.push(await waiter.ask('memory', paths))
       await waiter.kill()
     }
