@@ -42,7 +42,7 @@ export async function measure({ folder, raw, quick }) {
       handOver('fs-ext (flock in the libuv pool)', () => nodeWaiter('fs-ext', path)),
       handOver(POLLING, () => nodeWaiter('holdfast-polling', path)),
     ],
-    quick ? 150 : 800,
+    quick ? 100 : 800,
     20,
   )
   const entries = runners.map(({ name, samples, reason }) =>

@@ -27,7 +27,7 @@ export async function measure({ folder, raw, quick }) {
       killed(RAW, 'holdfast', () => rawWaiter(raw.program, path)),
       killed(OURS, 'holdfast', () => nodeWaiter('holdfast', path)),
     ],
-    quick ? 15 : 80,
+    quick ? 10 : 80,
     2,
   )
   const slow = await interleave([killed(PEER, PEER, () => nodeWaiter(PEER, path))], quick ? 1 : 2, 0)
