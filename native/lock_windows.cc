@@ -121,6 +121,24 @@ HANDLE OpenExisting(const wchar_t* path, DWORD access) {
                      FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
 }
 
+bool IsReparsePoint(DWORD attributes) {
+  return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
+}
+
+bool IsFolder(DWORD attributes) {
+  return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+}
+
+// Symbolic links and junctions; not the reparse points of deduplicated or cloud files, which are files.
+bool LeadsElsewhere(DWORD tag) { return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT; }
+
+// Access is denied to folders and read-only files however often it is asked for.
+bool WillNotPass(const wchar_t* path) {
+  const DWORD attributes = GetFileAttributesW(path);
+  return attributes != INVALID_FILE_ATTRIBUTES &&
+         (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY)) != 0;
+}
+
 bool PassesByItself(DWORD error) {
   return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED || error == ERROR_DELETE_PENDING;
 }
@@ -149,19 +167,17 @@ const int kOutOfMemory = kNoMemory;
 bool LockFile::IsLink(const char* path) {
   const WidePath wide(path);
   if (wide.text == nullptr) return false;
-  const DWORD attributes = GetFileAttributesW(wide.text);
-  return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
+  if (!IsReparsePoint(GetFileAttributesW(wide.text))) return false;
+  WIN32_FIND_DATAW data;  // the only call that tells the tag without opening the file
+  const HANDLE search = FindFirstFileW(wide.text, &data);
+  if (search == INVALID_HANDLE_VALUE) return false;
+  FindClose(search);
+  return LeadsElsewhere(data.dwReserved0);
 }
 
 Result LockFile::Open(const char* path, LockFile* file) {
   const WidePath wide(path);
   if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
-
-  const DWORD attributes = GetFileAttributesW(wide.text);
-  if (attributes != INVALID_FILE_ATTRIBUTES) {
-    if ((attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return {Outcome::kFailed, kLoop, "CreateFile"};
-    if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) return {Outcome::kFailed, kIsDirectory, "CreateFile"};
-  }
 
   LockFile opened;
   opened.writable_ = true;
@@ -171,7 +187,7 @@ Result LockFile::Open(const char* path, LockFile* file) {
     opened.handle_ = reinterpret_cast<intptr_t>(OpenExisting(wide.text, GENERIC_READ | GENERIC_WRITE));
     if (opened.handle_ >= 0) break;
     error = GetLastError();
-    if (!PassesByItself(error)) break;
+    if (!PassesByItself(error) || WillNotPass(wide.text)) break;
   }
   if (opened.handle_ < 0 && (error == ERROR_ACCESS_DENIED || error == ERROR_WRITE_PROTECT)) {
     opened.writable_ = false;
@@ -179,7 +195,14 @@ Result LockFile::Open(const char* path, LockFile* file) {
   }
   if (opened.handle_ < 0) {
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return Result::Of(Outcome::kAbsent);
+    const DWORD attributes = GetFileAttributesW(wide.text);
+    if (IsFolder(attributes)) return {Outcome::kFailed, IsLink(path) ? kLoop : kIsDirectory, "CreateFile"};
     return Failed("CreateFile", error);
+  }
+  FILE_ATTRIBUTE_TAG_INFO tag;  // of the handle, not of the path: that may name another file by now
+  if (GetFileInformationByHandleEx(Handle(opened.handle_), FileAttributeTagInfo, &tag, sizeof(tag)) != 0 &&
+      IsReparsePoint(tag.FileAttributes) && LeadsElsewhere(tag.ReparseTag)) {
+    return {Outcome::kFailed, kLoop, "CreateFile"};
   }
   if (GetFileType(Handle(opened.handle_)) != FILE_TYPE_DISK) {
     return {Outcome::kFailed, kNotRegularFile, "CreateFile"};

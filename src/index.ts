@@ -1,4 +1,4 @@
-/// <reference lib="esnext.disposable" />
+/// <reference lib="esnext.disposable" preserve="true" />
 // The public names, nothing else.
 import type { HoldSet } from './hold-set.js'
 import type { Hold } from './hold.js'

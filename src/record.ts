@@ -5,30 +5,17 @@
 //
 //     holdfast {"v":1,"state":"held",     "fence":1795234363754016,"since":   1795234363754,"pid":812,…,"label":"main"}
 //
-// The state has a slot of fixed place and width, so that whoever ends a hold can stamp the ending with one small write
-// and without composing JSON. Fence and time have fixed places too, so that a grant after a clean release neither parses
-// nor composes. The layout is an on-disk contract between versions: fields may be added, never moved or changed.
-import { Buffer } from 'node:buffer'
-import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs'
+// The layout is an on-disk contract between versions: fields may be added, never moved or changed. How it is written,
+// and read without parsing, is in record-page.ts.
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { threadId } from 'node:worker_threads'
 
 export const RECORD_SIZE = 512
 
-const MAGIC_WORD = 'holdfast '
+export const MAGIC_WORD = 'holdfast '
 /** Content that begins so is a record of some version; other content is somebody's data. */
-const MAGIC = `${MAGIC_WORD}{"v":`
-/** What stands before the state's slot. */
-export const RECORD_PREFIX = `${MAGIC}1,`
-const SLOT_SIZE = 48
-const FREE_STAMP = '"state":"free",'.padEnd(SLOT_SIZE)
-const HELD_STAMP = '"state":"held",'.padEnd(SLOT_SIZE)
-/** Numbers are padded to the digits of the largest safe integer. */
-const NUMBER_SIZE = 16
-const FENCE_KEY = '"fence":'
-const SINCE_KEY = '"since":'
-const FENCE_AT = RECORD_PREFIX.length + SLOT_SIZE + FENCE_KEY.length
-const SINCE_AT = FENCE_AT + NUMBER_SIZE + 1 + SINCE_KEY.length
+export const MAGIC = `${MAGIC_WORD}{"v":`
 
 export interface LockRecord {
   /** `free`: the hold was released. `held`: it is held, or its holder died. `revoked`: it was ended some other way. */
@@ -48,60 +35,6 @@ export interface LockRecord {
   readonly fence: number | null
 }
 
-/** The first bytes of a lock file. One page a thread: what is in it counts until the next read. */
-export const page = Buffer.alloc(RECORD_SIZE)
-
-/** What the next holder must know of the last exclusive one. */
-export interface LastHold {
-  /** Why the file cannot carry a record; null when it is empty, or has one already. */
-  readonly obstacle: string | null
-  /** Null when it was released, or when there is no record. */
-  readonly unfinished: LockRecord | null
-  readonly fence: number | null
-}
-
-/** Reads the page, of which the first `length` bytes were in the file; below zero, they could not be read. */
-export function lastHold(length: number): LastHold {
-  if (length === RECORD_SIZE && begins(RELEASED)) {
-    return { obstacle: null, unfinished: null, fence: readNumber(FENCE_AT) }
-  }
-  if (length < 0) return { obstacle: 'the lock file cannot be read', unfinished: null, fence: null }
-  const record = parseRecord(page.toString('latin1', 0, length))
-  const recordable = length === 0 || (length >= MAGIC.length && begins(MAGIC_BYTES))
-  return {
-    obstacle: recordable ? null : 'the lock file has content of somebody else',
-    unfinished: record === null || record.state === 'free' ? null : record,
-    fence: record?.fence ?? null,
-  }
-}
-
-/**
- * The record of a hold that begins now, with the last fence that may be handed out. A long label is cut. What is
- * answered counts until the next call.
- */
-export function composeRecord(label: string | undefined, since: number, fence: number): Buffer {
-  const record = templateFor(label)
-  writeNumber(record, FENCE_AT, fence)
-  writeNumber(record, SINCE_AT, since)
-  return record
-}
-
-/** What the slot says of a hold that ended: released when `reason` is null, revoked otherwise. */
-export function endingStamp(reason: string | null): string {
-  return reason === null ? FREE_STAMP : `"state":"revoked","reason":${JSON.stringify(reason)},`.padEnd(SLOT_SIZE)
-}
-
-/** The record of a hold of this thread that was revoked. */
-export function revokedRecord(
-  label: string | undefined,
-  since: number,
-  fence: number | null,
-  reason: string,
-): LockRecord | null {
-  const record = parseRecord(composeRecord(label, since, 0).toString('latin1'))
-  return record === null ? null : { ...record, state: 'revoked', reason, fence }
-}
-
 /** This thread, as a holder. */
 export function ownHolder(label: string | undefined): { pid: number; tid: number; host: string; label: string | null } {
   return { pid: process.pid, tid: threadId, host: hostname(), label: label ?? null }
@@ -114,7 +47,8 @@ export function readRecordAt(lockfile: string): LockRecord | null {
     // Windows has only the first of these flags; an undefined one counts as none.
     descriptor = openSync(lockfile, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     if (!fstatSync(descriptor).isFile()) return null
-    return parseRecord(page.toString('latin1', 0, readSync(descriptor, page, 0, RECORD_SIZE, 0)))
+    const bytes = Buffer.alloc(RECORD_SIZE)
+    return parseRecord(bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, RECORD_SIZE, 0)))
   } catch {
     return null
   } finally {
@@ -163,114 +97,4 @@ function text(value: unknown): string | null {
 
 function number(value: unknown): number | null {
   return typeof value === 'number' ? value : null
-}
-
-const MAGIC_BYTES = Buffer.from(MAGIC, 'latin1')
-const RELEASED = Buffer.from(RECORD_PREFIX + FREE_STAMP.trimEnd(), 'latin1')
-
-function begins(bytes: Buffer): boolean {
-  for (let index = 0; index < bytes.length; index++) if (page[index] !== bytes[index]) return false
-  return true
-}
-
-const SPACE = 0x20
-const ZERO = 0x30
-
-/** Half of a padded number fits a 32-bit integer, which is what makes the loops below cheap. */
-const HALF_SIZE = NUMBER_SIZE / 2
-const HALF = 10 ** HALF_SIZE
-
-/** Right-aligned, with spaces in front: JSON allows them before a number. */
-function writeNumber(record: Buffer, at: number, value: number): void {
-  const upper = Math.floor(value / HALF)
-  writeDigits(record, at, upper, SPACE)
-  writeDigits(record, at + HALF_SIZE, value - upper * HALF, upper === 0 ? SPACE : ZERO)
-  if (value === 0) record[at + NUMBER_SIZE - 1] = ZERO
-}
-
-function writeDigits(record: Buffer, at: number, value: number, pad: number): void {
-  let rest = value | 0
-  for (let index = at + HALF_SIZE - 1; index >= at; index--) {
-    record[index] = rest === 0 ? pad : ZERO + (rest % 10)
-    rest = (rest / 10) | 0
-  }
-}
-
-/** Null for anything but digits behind spaces. */
-function readNumber(at: number): number | null {
-  const upper = readDigits(at, true)
-  const lower = readDigits(at + HALF_SIZE, page[at + HALF_SIZE - 1] === SPACE)
-  return upper === null || lower === null ? null : upper * HALF + lower
-}
-
-function readDigits(at: number, padded: boolean): number | null {
-  let padding = padded
-  let value = 0
-  for (let index = at; index < at + HALF_SIZE; index++) {
-    const byte = page[index] ?? SPACE
-    if (byte === SPACE && padding) continue
-    padding = false
-    if (byte < ZERO || byte > ZERO + 9) return null
-    value = (value * 10 + (byte - ZERO)) | 0
-  }
-  return value
-}
-
-let lastLabel: string | undefined
-let lastTemplate: Buffer | undefined
-
-/** A record without its numbers. Lanes use few labels, often the same one again. */
-function templateFor(label: string | undefined): Buffer {
-  if (lastTemplate === undefined || label !== lastLabel) {
-    lastTemplate = composeTemplate(label)
-    lastLabel = label
-  }
-  return lastTemplate
-}
-
-function composeTemplate(label: string | undefined): Buffer {
-  const blank = ' '.repeat(NUMBER_SIZE)
-  const numbers = `${FENCE_KEY}${blank},${SINCE_KEY}${blank},`
-  const start = `${RECORD_PREFIX}${HELD_STAMP}${numbers}${thisHolder()},"label":`
-  const room = RECORD_SIZE - 2 - start.length
-  return Buffer.from(`${(start + labelThatFits(label, room) + '}').padEnd(RECORD_SIZE - 1)}\n`, 'latin1')
-}
-
-function labelThatFits(label: string | undefined, room: number): string {
-  let json = asciiJson(label ?? null)
-  for (let length = Math.min(label?.length ?? 0, room); json.length > room; length >>= 1) {
-    json = asciiJson(label?.slice(0, length) ?? null)
-  }
-  return json
-}
-
-function asciiJson(value: string | null): string {
-  return JSON.stringify(value).replace(
-    /[^\x20-\x7e]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-}
-
-/** The fields that are the same for every hold of this thread. */
-function thisHolder(): string {
-  return (
-    `"pid":${process.pid},"tid":${threadId},"host":${asciiJson(hostname().slice(0, 64))},` +
-    `"boot":${asciiJson(bootId())},"pidns":${asciiJson(pidNamespace())}`
-  )
-}
-
-function bootId(): string | null {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
-  } catch {
-    return null
-  }
-}
-
-function pidNamespace(): string | null {
-  try {
-    return /\[(\d+)\]/.exec(readlinkSync('/proc/self/ns/pid'))?.[1] ?? null
-  } catch {
-    return null
-  }
 }

@@ -6,18 +6,8 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 
 import { FenceBlock } from '../src/coordination/fences.js'
-import {
-  composeRecord,
-  endingStamp,
-  lastHold,
-  ownHolder,
-  page,
-  parseRecord,
-  printable,
-  RECORD_PREFIX,
-  RECORD_SIZE,
-  revokedRecord,
-} from '../src/record.js'
+import { composeRecord, endingStamp, lastHold, page, RECORD_PREFIX, revokedRecord } from '../src/record-page.js'
+import { ownHolder, parseRecord, printable, RECORD_SIZE } from '../src/record.js'
 
 const SLOT = { start: 16, end: 64 }
 const FENCE = { start: 72, end: 88 }

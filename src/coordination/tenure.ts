@@ -13,8 +13,8 @@ import {
   RECORD_PREFIX,
   revokedRecord,
   type LastHold,
-  type LockRecord,
-} from '../record.js'
+} from '../record-page.js'
+import type { LockRecord } from '../record.js'
 import { FenceBlock } from './fences.js'
 import type { HoldState } from './hold-state.js'
 

@@ -253,7 +253,7 @@ test.skipIf(missing(posix))(
     await startFixture('deleter.mjs', `${target}.hold`)
     const reports = await runSections(1000, [target], [target], [target])
     expect(overlaps(reports)).toBe(0)
-  const good = reports.reduce((sum, { sections }) => sum + sections.length, 0)
+    const good = reports.reduce((sum, { sections }) => sum + sections.length, 0)
     const lost = reports.reduce((sum, report) => sum + report.lost, 0)
     // The claim is empty unless both happened.
     expect(good).toBeGreaterThan(0)
