@@ -157,7 +157,7 @@ napi_value Content(const Call& call, LockFile* file) {
   return text;
 }
 
-// A Uint8Array argument.
+// A Uint8Array argument; anything else has no bytes.
 struct Bytes {
   Bytes(const Call& call, size_t index) {
     napi_get_typedarray_info(call.env(), call.argument(index), nullptr, &size, &data, nullptr, nullptr);
@@ -187,24 +187,22 @@ napi_value WriteLease(napi_env env, napi_callback_info info) {
   return call.Answer(file->Write(bytes.chars(), bytes.size, 0));
 }
 
-bool BeginsWith(LockFile* file, const Text& prefix) {
+bool BeginsWith(LockFile* file, const char* prefix, size_t size) {
   char bytes[64];
   size_t length = 0;
-  return prefix.length() <= sizeof(bytes) && file->Read(bytes, prefix.length(), &length).done() &&
-         length == prefix.length() && memcmp(bytes, prefix.c_str(), length) == 0;
+  return size <= sizeof(bytes) && file->Read(bytes, size, &length).done() && length == size &&
+         memcmp(bytes, prefix, size) == 0;
 }
 
-// release(lease, prefix, stamp): writes `stamp` behind `prefix` only while the file begins with it, because others
-// may have put data of their own there; then unlocks and closes. Null for `stamp` writes nothing.
+// release(lease, ending, prefix): writes `ending` from byte `prefix` on, only while the file begins with what is before
+// that, because others may have put data of their own there; then unlocks and closes. Null writes nothing.
 napi_value ReleaseLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   LockFile file = Release(call.environment(), static_cast<uint64_t>(call.Integer(0)));
-  napi_valuetype type = napi_null;
-  napi_typeof(env, call.argument(2), &type);
-  if (type == napi_string) {
-    const Text prefix(call, 1);
-    const Text stamp(call, 2);
-    if (BeginsWith(&file, prefix)) file.Write(stamp.c_str(), stamp.length(), prefix.length());
+  const Bytes ending(call, 1);
+  const size_t prefix = static_cast<size_t>(call.Integer(2));
+  if (ending.size > prefix && BeginsWith(&file, ending.chars(), prefix)) {
+    file.Write(ending.chars() + prefix, ending.size - prefix, prefix);
   }
   file.Unlock();
   return nullptr;

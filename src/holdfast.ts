@@ -43,9 +43,9 @@ export class Holdfast {
     this.#clock = clock
   }
 
-  async acquire(path: Path, options?: AcquireOptions): Promise<Hold> {
-    const request = acquireRequest(this.#locate, path, options)
+  acquire(path: Path, options?: AcquireOptions): Promise<Hold> {
     return new Promise((resolve, reject) => {
+      const request = acquireRequest(this.#locate, path, options)
       this.#coordinator.acquire(request, (state) => resolve(new Hold(state)), reject)
     })
   }

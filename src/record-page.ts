@@ -60,9 +60,16 @@ export function composeRecord(label: string | undefined, since: number, fence: n
   return record
 }
 
-/** What the slot says of a hold that ended: released when `reason` is null, revoked otherwise. */
-export function endingStamp(reason: string | null): string {
-  return reason === null ? FREE_STAMP : `"state":"revoked","reason":${JSON.stringify(reason)},`.padEnd(SLOT_SIZE)
+/** Does the slow part of composeRecord() beforehand: a wait has time for it, the grant at its end has not. */
+export function prepareRecord(label: string | undefined): void {
+  templateFor(label)
+}
+
+/** The record up to its slot, of a hold that ended: released when `reason` is null, revoked otherwise. */
+export function ending(reason: string | null): Buffer {
+  if (reason === null) return RELEASED
+  const stamp = `"state":"revoked","reason":${JSON.stringify(reason)},`.padEnd(SLOT_SIZE)
+  return Buffer.from(RECORD_PREFIX + stamp, 'latin1')
 }
 
 /** The record of a hold of this thread that was revoked. */
@@ -77,7 +84,7 @@ export function revokedRecord(
 }
 
 const MAGIC_BYTES = Buffer.from(MAGIC, 'latin1')
-const RELEASED = Buffer.from(RECORD_PREFIX + FREE_STAMP.trimEnd(), 'latin1')
+const RELEASED = Buffer.from(RECORD_PREFIX + FREE_STAMP, 'latin1')
 
 function begins(bytes: Buffer): boolean {
   for (let index = 0; index < bytes.length; index++) if (page[index] !== bytes[index]) return false
@@ -164,11 +171,12 @@ function asciiJson(value: string | null): string {
 
 /** The fields that are the same for every hold of this thread. */
 function thisHolder(): string {
-  return (
+  holder ??=
     `"pid":${process.pid},"tid":${threadId},"host":${asciiJson(hostname().slice(0, 64))},` +
     `"boot":${asciiJson(bootId())},"pidns":${asciiJson(pidNamespace())}`
-  )
+  return holder
 }
+let holder: string | undefined
 
 function bootId(): string | null {
   try {

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 
 import { FenceBlock } from '../src/coordination/fences.js'
-import { composeRecord, endingStamp, lastHold, page, RECORD_PREFIX, revokedRecord } from '../src/record-page.js'
+import { composeRecord, ending, lastHold, page, RECORD_PREFIX, revokedRecord } from '../src/record-page.js'
 import { ownHolder, parseRecord, printable, RECORD_SIZE } from '../src/record.js'
 
 const SLOT = { start: 16, end: 64 }
@@ -18,7 +18,7 @@ const text = (label: string | undefined, since = 1, fence = 1) => composeRecord(
 /** As the lock file holds it, with this ending. */
 const ended = (reason: string | null, fence = 1) => {
   const record = text('label', 1, fence)
-  return record.slice(0, SLOT.start) + endingStamp(reason) + record.slice(SLOT.end)
+  return ending(reason).toString('latin1') + record.slice(SLOT.end)
 }
 
 /** Puts content on the page as a read of the lock file does, and answers what the next holder makes of it. */
@@ -117,8 +117,10 @@ describe('the stamp of an ending', () => {
   const REASONS = ['released', 'released-all', 'replaced', 'max-hold', 'owner-closed', 'collected', 'connection']
 
   test.each([null, ...REASONS])('fills the slot exactly: %s', (reason) => {
-    expect(endingStamp(reason)).toHaveLength(SLOT.end - SLOT.start)
-    expect(endingStamp(reason)).toMatch(/^"state":"(free|revoked)",.* $/)
+    const text = ending(reason).toString('latin1')
+    expect(text).toHaveLength(SLOT.end)
+    expect(text.slice(0, SLOT.start)).toBe(RECORD_PREFIX)
+    expect(text.slice(SLOT.start)).toMatch(/^"state":"(free|revoked)",.* $/)
   })
 
   test('of a release says free, and that of any other ending why', () => {

@@ -2,6 +2,7 @@
 import type { Clock } from '../kernel/clock.js'
 import type { Kernel, Lease } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
+import { Deadlines } from './deadlines.js'
 import { FileQueue, type Registry } from './file-queue.js'
 import type { HoldState } from './hold-state.js'
 import { systemError } from './system-error.js'
@@ -13,6 +14,7 @@ export class Coordinator implements Registry {
   readonly kernel: Kernel
   readonly clock: Clock
   readonly turn: Turn
+  private readonly deadlines: Deadlines
   readonly holds = new Set<HoldState>()
   readonly queuesByPath = new Map<string, FileQueue>()
   readonly queuesByWait = new Map<Lease, FileQueue>()
@@ -22,6 +24,7 @@ export class Coordinator implements Registry {
     this.kernel = kernel
     this.clock = clock
     this.turn = new Turn(clock)
+    this.deadlines = new Deadlines(clock)
     kernel.onSettled = (lease) => this.queuesByWait.get(lease)?.settled(lease)
   }
 
@@ -39,7 +42,7 @@ export class Coordinator implements Registry {
     const queue = this.queueFor(request.file.lockfile)
     const waiter = new Waiter(request, queue, this.clock, started, resolve, reject)
     queue.enqueue(waiter)
-    waiter.arm()
+    waiter.arm(this.deadlines)
   }
 
   tryAcquire(request: Request): HoldState | null {

@@ -16,6 +16,7 @@ import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
+import { prepareRecord } from '../record-page.js'
 import { HoldState, type Holding } from './hold-state.js'
 import { Polling } from './polling.js'
 import { systemError } from './system-error.js'
@@ -161,6 +162,7 @@ export class FileQueue implements Line, Holding {
       case 'waiting':
         this.stopPolling()
         this.wait = { lease: answer.lease, mode, settled: false }
+        if (first.request.record) prepareRecord(first.request.label)
         this.registry.queuesByWait.set(answer.lease, this)
         return false
       case 'known':

@@ -5,15 +5,7 @@ import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
-import {
-  composeRecord,
-  endingStamp,
-  lastHold,
-  page,
-  RECORD_PREFIX,
-  revokedRecord,
-  type LastHold,
-} from '../record-page.js'
+import { composeRecord, ending, lastHold, page, RECORD_PREFIX, revokedRecord, type LastHold } from '../record-page.js'
 import type { LockRecord } from '../record.js'
 import { FenceBlock } from './fences.js'
 import type { HoldState } from './hold-state.js'
@@ -76,7 +68,7 @@ export class Tenure {
   }
 
   end(): void {
-    this.kernel.release(this.lease, RECORD_PREFIX, this.recorded ? endingStamp(this.lastEnding) : null)
+    this.kernel.release(this.lease, this.recorded ? ending(this.lastEnding) : null, RECORD_PREFIX.length)
   }
 
   private open(request: Request, since: number): void {

@@ -5,13 +5,15 @@ import type { Clock } from '../kernel/clock.js'
 /** Grants in a row before the event loop gets a turn. */
 const GRANTS_A_TURN = 16
 
+/** The grant at which the turn is asked for. Most bursts end before it and cost nothing. */
+const ASKED_AT = 8
+
 export interface Deferred {
   advance(): void
 }
 
 export class Turn {
   private grants = 0
-  private ending = false
   private readonly deferred = new Set<Deferred>()
   private readonly clock: Clock
 
@@ -28,13 +30,10 @@ export class Turn {
 
   granted(): void {
     this.grants++
-    if (this.ending) return
-    this.ending = true
-    this.clock.nextTurn(() => this.begin())
+    if (this.grants === ASKED_AT) this.clock.nextTurn(() => this.begin())
   }
 
   private begin(): void {
-    this.ending = false
     this.grants = 0
     const waiting = [...this.deferred]
     this.deferred.clear()

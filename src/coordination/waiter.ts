@@ -5,6 +5,7 @@
 import type { Clock, Timer } from '../kernel/clock.js'
 import type { Request } from '../options.js'
 import { onAbort } from './abort-fan.js'
+import type { Deadlines, Mortal } from './deadlines.js'
 import type { HoldState } from './hold-state.js'
 
 /** Where a waiter stands in line. Waiters move when two lines turn out to be for one file. */
@@ -13,7 +14,7 @@ export interface Line {
   aborted(waiter: Waiter): void
 }
 
-export class Waiter {
+export class Waiter implements Mortal {
   readonly request: Request
   line: Line
   private readonly clock: Clock
@@ -41,13 +42,17 @@ export class Waiter {
   }
 
   /** For a waiter that was not answered at once. */
-  arm(): void {
+  arm(deadlines: Deadlines): void {
     if (this.settled) return
     const { timeout, signal } = this.request
-    if (timeout !== Infinity) {
-      this.timer = this.clock.after(Math.max(0, timeout - this.waited), () => this.line.expired(this))
-    }
+    if (timeout !== Infinity) deadlines.add(this)
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.line.aborted(this))
+  }
+
+  armTimer(): void {
+    if (this.settled) return
+    const rest = Math.max(0, this.request.timeout - this.waited)
+    this.timer = this.clock.after(rest, () => this.line.expired(this))
   }
 
   /** Milliseconds since the call. */

@@ -84,10 +84,10 @@ export interface Kernel {
   write(lease: Lease, bytes: Uint8Array): boolean
 
   /**
-   * Unlocks. With a stamp, the ending is written first, behind `prefix`, provided the file still begins with it.
-   * Synchronous: when it returns, others can have the lock.
+   * Unlocks. An ending is written first, from byte `prefix` on, provided the file still begins with what the ending has
+   * before it. Synchronous: when it returns, others can have the lock.
    */
-  release(lease: Lease, prefix: string, stamp: string | null): void
+  release(lease: Lease, ending: Uint8Array | null, prefix: number): void
 
   /** A text that is equal for all names of one file and sorts alike in every process. Creates the file if need be. */
   identify(file: LockTarget): string

@@ -22,7 +22,7 @@ export interface Addon {
   names(lease: number, path: string): number
   read(lease: number, bytes: Uint8Array): number
   write(lease: number, bytes: Uint8Array): number
-  release(lease: number, prefix: string, stamp: string | null): void
+  release(lease: number, ending: Uint8Array | null, prefix: number): void
   identify(path: string): string | number
   probe(path: string): { held: boolean; content: string | null } | number
   failure(): [error: number, call: string]

@@ -101,8 +101,8 @@ export class NativeKernel implements Kernel {
     return this.check(this.addon.write(lease, bytes), 'the lock record')
   }
 
-  release(lease: Lease, prefix: string, stamp: string | null): void {
-    this.addon.release(lease, prefix, stamp)
+  release(lease: Lease, ending: Uint8Array | null, prefix: number): void {
+    this.addon.release(lease, ending, prefix)
   }
 
   identify(file: LockTarget): string {

@@ -52,8 +52,9 @@ export class FakeClock implements Clock {
     this.time += milliseconds
   }
 
-  /** Lets time pass and runs each timer at its moment. */
+  /** Lets time pass, the event loop turning, and runs each timer at its moment. */
   advance(milliseconds: number): void {
+    this.turn()
     const end = this.time + milliseconds
     for (let next = this.next(end); next !== undefined; next = this.next(end)) {
       this.timers.delete(next)

@@ -198,13 +198,14 @@ export class FakeKernel implements Kernel {
     return true
   }
 
-  release(id: Lease, prefix: string, stamp: string | null): void {
+  release(id: Lease, ending: Uint8Array | null, prefix: number): void {
     this.system.calls.push('release')
     const lease = this.find(id)
     if (lease?.state !== 'held') return
     const { content } = lease.inode
-    if (stamp !== null && content.startsWith(prefix)) {
-      lease.inode.content = prefix + stamp + content.slice(prefix.length + stamp.length)
+    const text = Buffer.from(ending ?? []).toString('latin1')
+    if (ending !== null && content.startsWith(text.slice(0, prefix))) {
+      lease.inode.content = text + content.slice(text.length)
     }
     this.system.end(lease)
   }

@@ -48,7 +48,7 @@ function waiting(kernel: Kernel, file: LockTarget, mode: Mode = 'exclusive', how
 }
 
 function free(kernel: Kernel, lease: Lease): void {
-  kernel.release(lease, '', null)
+  kernel.release(lease, null, 0)
 }
 
 /** Leases the kernel was told of, in order. */
@@ -339,14 +339,14 @@ export const contract: readonly ContractCase[] = [
       const [ours, file] = [world.open(), world.target()]
       const first = held(ours, file)
       ours.write(first, bytes('magic:held of us'))
-      ours.release(first, 'magic:', 'free')
+      ours.release(first, bytes('magic:free'), 6)
       assert.equal(world.content(file), 'magic:free of us')
       const second = held(ours, file)
       world.overwrite(file, 'somebody else put this here')
-      ours.release(second, 'magic:', 'free')
+      ours.release(second, bytes('magic:free'), 6)
       assert.equal(world.content(file), 'somebody else put this here')
       const third = held(ours, file)
-      ours.release(third, 'somebody', null)
+      ours.release(third, null, 8)
       assert.equal(world.content(file), 'somebody else put this here')
     },
   },

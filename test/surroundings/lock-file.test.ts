@@ -36,7 +36,7 @@ import {
 import { Holdfast } from '../../src/holdfast.js'
 import { systemClock } from '../../src/kernel/clock.js'
 import { NativeKernel } from '../../src/kernel/native-kernel.js'
-import { composeRecord, endingStamp } from '../../src/record-page.js'
+import { composeRecord, ending } from '../../src/record-page.js'
 import { RECORD_SIZE } from '../../src/record.js'
 import { Agent } from '../helpers/agent.js'
 import { missing, posix, procfs, program, root } from '../helpers/capabilities.js'
@@ -608,7 +608,7 @@ describe('content that is no record', () => {
     const target = join(scratch(), 'data')
     const rest = 'somebody appended this\n'.repeat(100)
     const whole = Buffer.concat([composeRecord('old', 1, 1), Buffer.from(rest)])
-    whole.write(endingStamp(null), 16)
+    ending(null).copy(whole)
     writeFileSync(`${target}.hold`, whole)
     const hold = await acquire(target)
     expect(hold.fence).not.toBeNull()
