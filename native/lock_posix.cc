@@ -6,8 +6,9 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 namespace holdfast {
 namespace {
@@ -16,11 +17,6 @@ namespace {
 constexpr int kNotRegularFile = -4028;
 
 Result Failed(const char* call, int error) { return {Outcome::kFailed, -error, call}; }
-
-void SleepOneMillisecond() {
-  const timespec pause = {0, 1000000};
-  nanosleep(&pause, nullptr);
-}
 
 int OpenExisting(const char* path, int access) {
   int fd;
@@ -64,7 +60,7 @@ Result LockFile::Open(const char* path, LockFile* file) {
   int fd = OpenExisting(path, O_RDWR);
   // The creator of a file may be about to give it to us (Create: chown, then chmod).
   for (int again = 0; fd < 0 && errno == EACCES && again < 2; ++again) {
-    SleepOneMillisecond();
+    Pause(1);
     fd = OpenExisting(path, O_RDWR);
   }
   bool writable = true;
@@ -115,7 +111,7 @@ Result LockFile::TryLock(Mode mode) {
 Result LockFile::WaitLock(Mode mode) {
   while (Flock(static_cast<int>(handle_), Operation(mode)) != 0) {
     if (!MeansBusy(errno)) return Failed("flock", errno);
-    SleepOneMillisecond();
+    Pause(1);
   }
   return {};
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "thread.h"
+
 namespace holdfast {
 namespace {
 
@@ -16,7 +18,7 @@ constexpr DWORD kLockOffsetLow = 0xFFFFFFFE;
 
 // Virus scanners and deletions under way refuse an open for a moment.
 constexpr int kOpenTries = 10;
-constexpr DWORD kOpenPauseMilliseconds = 2;
+constexpr int kOpenPauseMilliseconds = 2;
 
 // libuv's numbers, which Node can name on Windows.
 constexpr int kAccessDenied = -4092;
@@ -183,7 +185,7 @@ Result LockFile::Open(const char* path, LockFile* file) {
   opened.writable_ = true;
   DWORD error = ERROR_SUCCESS;
   for (int tries = 0; tries < kOpenTries; ++tries) {
-    if (tries > 0) Sleep(kOpenPauseMilliseconds);
+    if (tries > 0) Pause(kOpenPauseMilliseconds);
     opened.handle_ = reinterpret_cast<intptr_t>(OpenExisting(wide.text, GENERIC_READ | GENERIC_WRITE));
     if (opened.handle_ >= 0) break;
     error = GetLastError();
@@ -219,7 +221,7 @@ Result LockFile::Create(const char* path, uint32_t, int64_t, int64_t) {
   if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
   DWORD error = ERROR_SUCCESS;
   for (int tries = 0; tries < kOpenTries; ++tries) {
-    if (tries > 0) Sleep(kOpenPauseMilliseconds);
+    if (tries > 0) Pause(kOpenPauseMilliseconds);
     LockFile created;
     created.handle_ = reinterpret_cast<intptr_t>(
         CreateFileW(wide.text, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr,
@@ -240,7 +242,7 @@ Result LockFile::WaitLock(Mode mode) {
   for (;;) {
     const Result result = LockByte(Handle(handle_), Flags(mode));
     if (result.outcome != Outcome::kBusy) return result;
-    Sleep(1);
+    Pause(1);
   }
 }
 

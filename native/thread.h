@@ -40,6 +40,8 @@ class MutexGuard {
 // Starts a detached thread with a small stack and every signal blocked; false when there is no thread to be had.
 bool StartDetachedThread(void (*run)(void*), void* argument);
 
+void Pause(int milliseconds);
+
 // Keeps this library mapped for ever: a worker that ends would unmap it while a thread is still inside.
 void PinLibrary();
 

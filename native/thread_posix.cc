@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 namespace holdfast {
@@ -59,6 +60,11 @@ bool StartDetachedThread(void (*run)(void*), void* argument) {
   pthread_attr_destroy(&attributes);
   if (!started) free(start);
   return started;
+}
+
+void Pause(int milliseconds) {
+  const timespec pause = {milliseconds / 1000, (milliseconds % 1000) * 1000000L};
+  nanosleep(&pause, nullptr);
 }
 
 void PinLibrary() {

@@ -41,6 +41,8 @@ bool StartDetachedThread(void (*run)(void*), void* argument) {
   return true;
 }
 
+void Pause(int milliseconds) { Sleep(static_cast<DWORD>(milliseconds)); }
+
 void PinLibrary() {
   HMODULE module;
   GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,

