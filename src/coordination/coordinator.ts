@@ -5,6 +5,7 @@ import type { Request } from '../options.js'
 import { Deadlines } from './deadlines.js'
 import { FileQueue, type Registry } from './file-queue.js'
 import type { HoldState } from './hold-state.js'
+import { LinkedList } from './linked-list.js'
 import { systemError } from './system-error.js'
 import { timeoutError } from './timeout-error.js'
 import { Turn } from './turn.js'
@@ -15,7 +16,7 @@ export class Coordinator implements Registry {
   readonly clock: Clock
   readonly turn: Turn
   private readonly deadlines: Deadlines
-  readonly holds = new Set<HoldState>()
+  readonly holds = new LinkedList<HoldState>()
   readonly queuesByPath = new Map<string, FileQueue>()
   readonly queuesByWait = new Map<Lease, FileQueue>()
   readonly detachedQueues = new Set<FileQueue>()

@@ -18,6 +18,7 @@ import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import { prepareRecord } from '../record-page.js'
 import { HoldState, type Holding } from './hold-state.js'
+import { LinkedList } from './linked-list.js'
 import { Polling } from './polling.js'
 import { systemError } from './system-error.js'
 import { Tenure } from './tenure.js'
@@ -30,7 +31,7 @@ export interface Registry {
   readonly kernel: Kernel
   readonly clock: Clock
   readonly turn: Turn
-  readonly holds: Set<HoldState>
+  readonly holds: LinkedList<HoldState>
   /** Several paths may be names of one file. */
   readonly queuesByPath: Map<string, FileQueue>
   readonly queuesByWait: Map<Lease, FileQueue>
@@ -52,7 +53,7 @@ export class FileQueue implements Line, Holding {
   private readonly path: string
   /** Other names of the same file that were met. */
   private aliases: Set<string> | null = null
-  private waiters: Set<Waiter> | null = null
+  private readonly waiters = new LinkedList<Waiter>()
   private holds = 0
   private tenure: Tenure | null = null
   private wait: Wait | null = null
@@ -69,7 +70,6 @@ export class FileQueue implements Line, Holding {
 
   enqueue(waiter: Waiter): void {
     waiter.line = this
-    this.waiters ??= new Set()
     this.waiters.add(waiter)
     this.advance()
   }
@@ -81,7 +81,7 @@ export class FileQueue implements Line, Holding {
 
   /** One try that never queues: null when somebody else holds the lock or comes first. */
   tryNow(request: Request): HoldState | null {
-    if (this.first() !== undefined) return null
+    if (this.waiters.first !== null) return null
     if (this.tenure === null) return this.tryKernel(request)
     if (this.tenure.mode === 'exclusive' || request.mode === 'exclusive') return null
     if (this.kernel.names(this.tenure.lease, request.file.lockfile)) return this.hold(this.tenure, request)
@@ -97,11 +97,11 @@ export class FileQueue implements Line, Holding {
   }
 
   expired(waiter: Waiter): void {
-    if (waiter === this.first() && this.lastChance(waiter)) {
+    if (waiter === this.waiters.first && this.lastChance(waiter)) {
       this.advance()
       return
     }
-    const place = [...(this.waiters ?? [])].indexOf(waiter) + 1
+    const place = [...this.waiters].indexOf(waiter) + 1
     this.remove(waiter, timeoutError(waiter.request, waiter.waited, place, this.someHold()))
   }
 
@@ -126,12 +126,12 @@ export class FileQueue implements Line, Holding {
   }
 
   advance(): void {
-    for (let first = this.first(); first !== undefined; first = this.first()) {
+    for (let first = this.waiters.first; first !== null; first = this.waiters.first) {
       if (!this.registry.turn.mayGrant(this)) return
       try {
         if (!this.serve(first)) return
       } catch (error) {
-        this.waiters?.delete(first)
+        this.waiters.delete(first)
         first.refuse(systemError(error, first.request.file))
       }
     }
@@ -192,7 +192,7 @@ export class FileQueue implements Line, Holding {
     if (this.kernel.names(tenure.lease, lockfile)) {
       this.grant(tenure, first)
     } else {
-      this.waiters?.delete(first)
+      this.waiters.delete(first)
       this.detach(lockfile)
       this.registry.queueFor(lockfile).enqueue(first)
     }
@@ -219,14 +219,15 @@ export class FileQueue implements Line, Holding {
       if (this.holds > 0) return false
       if (this.tenure !== null) this.takeOver(this.tenure, first)
       else if (this.wait !== null) this.claim(this.wait, first)
-      if (this.first() !== first) return true
+      if (this.waiters.first !== first) return true
       const answer = this.kernel.request(first.request.file, first.request.mode, 'last-try')
       // Busy may mean that our own wait was granted just now.
-      if (answer.kind !== 'granted') return this.wait !== null && this.claim(this.wait, first) && this.first() !== first
+      if (answer.kind !== 'granted')
+        return this.wait !== null && this.claim(this.wait, first) && this.waiters.first !== first
       this.dropWait()
       this.begin(answer.lease, first)
     } catch (error) {
-      this.waiters?.delete(first)
+      this.waiters.delete(first)
       first.refuse(systemError(error, first.request.file))
     }
     return true
@@ -260,7 +261,7 @@ export class FileQueue implements Line, Holding {
   }
 
   private grant(tenure: Tenure, first: Waiter): void {
-    this.waiters?.delete(first)
+    this.waiters.delete(first)
     this.registry.turn.granted()
     first.grant(this.hold(tenure, first.request))
   }
@@ -273,19 +274,13 @@ export class FileQueue implements Line, Holding {
     return hold
   }
 
-  private first(): Waiter | undefined {
-    if (this.waiters === null) return undefined
-    for (const waiter of this.waiters) return waiter
-    return undefined
-  }
-
   private someHold(): HoldState | undefined {
     for (const hold of this.registry.holds) if (hold.isIn(this)) return hold
     return undefined
   }
 
   private remove(waiter: Waiter, error: unknown): void {
-    this.waiters?.delete(waiter)
+    this.waiters.delete(waiter)
     waiter.refuse(error)
     this.advance()
   }
@@ -293,8 +288,8 @@ export class FileQueue implements Line, Holding {
   /** This path turned out to be another name of a file that has a queue: everybody goes there. */
   private joinQueueOf(lease: Lease): void {
     const other = this.registry.queueOf(lease)
-    const moving = this.waiters ?? []
-    this.waiters = null
+    const moving = [...this.waiters]
+    for (const waiter of moving) this.waiters.delete(waiter)
     for (const path of [this.path, ...(this.aliases ?? [])]) other.addAlias(path)
     for (const waiter of moving) other.enqueue(waiter)
   }

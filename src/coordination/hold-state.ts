@@ -4,6 +4,7 @@ import { LockLostError, type LostReason } from '../errors.js'
 import type { LockTarget, Mode } from '../kernel/kernel.js'
 import type { LockRecord } from '../record.js'
 import type { Request } from '../options.js'
+import type { Linked } from './linked-list.js'
 
 /** Where a hold lives: what its end, and the check of its lock file, are asked of. */
 export interface Holding {
@@ -13,7 +14,10 @@ export interface Holding {
   stillNamed(hold: HoldState): boolean
 }
 
-export class HoldState {
+export class HoldState implements Linked<HoldState> {
+  list: object | null = null
+  next: HoldState | null = null
+  previous: HoldState | null = null
   readonly file: LockTarget
   readonly mode: Mode
   readonly label: string | undefined

@@ -4,6 +4,7 @@
 // and the listener removed.
 import type { Clock, Timer } from '../kernel/clock.js'
 import type { Request } from '../options.js'
+import type { Linked } from './linked-list.js'
 import { onAbort } from './abort-fan.js'
 import type { Deadlines, Mortal } from './deadlines.js'
 import type { HoldState } from './hold-state.js'
@@ -14,7 +15,10 @@ export interface Line {
   aborted(waiter: Waiter): void
 }
 
-export class Waiter implements Mortal {
+export class Waiter implements Mortal, Linked<Waiter> {
+  list: object | null = null
+  next: Waiter | null = null
+  previous: Waiter | null = null
   readonly request: Request
   line: Line
   private readonly clock: Clock
