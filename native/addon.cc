@@ -15,7 +15,7 @@
 namespace holdfast {
 namespace {
 
-// The record's place in the lock file: src/record.ts knows what is in it.
+// The record's place in the lock file: src/record-page.ts knows what is in it.
 constexpr size_t kRecordSize = 512;
 
 constexpr size_t kMostArguments = 4;

@@ -26,6 +26,7 @@ Environment* Environment::Open(napi_env env, napi_value on_settled) {
   if (napi_create_threadsafe_function(env, on_settled, nullptr, name, 0, 1, nullptr, nullptr, nullptr, Deliver,
                                       &environment->notices_) != napi_ok) {
     free(environment);
+    napi_throw_error(env, nullptr, "holdfast: Node refuses a thread-safe function");
     return nullptr;
   }
   napi_unref_threadsafe_function(env, environment->notices_);

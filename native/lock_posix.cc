@@ -13,8 +13,12 @@
 namespace holdfast {
 namespace {
 
-// libuv's number for "inappropriate file type"; Linux has no errno of that meaning.
+// Inappropriate file type. Linux has no errno of that meaning, but libuv has a number.
+#ifdef EFTYPE
+constexpr int kNotRegularFile = -EFTYPE;
+#else
 constexpr int kNotRegularFile = -4028;
+#endif
 
 Result Failed(const char* call, int error) { return {Outcome::kFailed, -error, call}; }
 

@@ -34,7 +34,7 @@ constexpr int kNoMemory = -4057;
 constexpr int kNoSpace = -4055;
 constexpr int kNotDirectory = -4052;
 constexpr int kNotSupported = -4049;
-constexpr int kReadOnly = -4047;
+constexpr int kReadOnly = -4043;
 constexpr int kNotRegularFile = -4028;
 constexpr int kUnknown = -4094;
 
@@ -134,13 +134,6 @@ bool IsFolder(DWORD attributes) {
 // Symbolic links and junctions; not the reparse points of deduplicated or cloud files, which are files.
 bool LeadsElsewhere(DWORD tag) { return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT; }
 
-// Access is denied to folders and read-only files however often it is asked for.
-bool WillNotPass(const wchar_t* path) {
-  const DWORD attributes = GetFileAttributesW(path);
-  return attributes != INVALID_FILE_ATTRIBUTES &&
-         (attributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_READONLY)) != 0;
-}
-
 bool PassesByItself(DWORD error) {
   return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED || error == ERROR_DELETE_PENDING;
 }
@@ -189,11 +182,14 @@ Result LockFile::Open(const char* path, LockFile* file) {
     opened.handle_ = reinterpret_cast<intptr_t>(OpenExisting(wide.text, GENERIC_READ | GENERIC_WRITE));
     if (opened.handle_ >= 0) break;
     error = GetLastError();
-    if (!PassesByItself(error) || WillNotPass(wide.text)) break;
-  }
-  if (opened.handle_ < 0 && (error == ERROR_ACCESS_DENIED || error == ERROR_WRITE_PROTECT)) {
-    opened.writable_ = false;
-    opened.handle_ = reinterpret_cast<intptr_t>(OpenExisting(wide.text, GENERIC_READ));
+    if (error == ERROR_ACCESS_DENIED || error == ERROR_WRITE_PROTECT) {
+      // Whoever may read may lock. Only if that is refused too, something may be passing by.
+      opened.handle_ = reinterpret_cast<intptr_t>(OpenExisting(wide.text, GENERIC_READ));
+      opened.writable_ = false;
+      if (opened.handle_ >= 0) break;
+      opened.writable_ = true;
+    }
+    if (!PassesByItself(error) || IsFolder(GetFileAttributesW(wide.text))) break;
   }
   if (opened.handle_ < 0) {
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return Result::Of(Outcome::kAbsent);

@@ -18,6 +18,7 @@ export interface FallbackEvent {
 /** Something worked, but not in the usual way. */
 const fallback = channel('holdfast:fallback')
 
+/** In a microtask: subscribers may acquire and release, and must not do so in the middle of a grant. */
 export function publishFallback(event: FallbackEvent): void {
-  if (fallback.hasSubscribers) fallback.publish(event)
+  if (fallback.hasSubscribers) queueMicrotask(() => fallback.publish(event))
 }

@@ -17,6 +17,8 @@ const FREE_STAMP = '"state":"free",'.padEnd(SLOT_SIZE)
 const HELD_STAMP = '"state":"held",'.padEnd(SLOT_SIZE)
 /** Numbers are padded to the digits of the largest safe integer. */
 const NUMBER_SIZE = 16
+/** Of a host's name, quoted and escaped. */
+const HOST_SIZE = 80
 const FENCE_KEY = '"fence":'
 const SINCE_KEY = '"since":'
 const FENCE_AT = RECORD_PREFIX.length + SLOT_SIZE + FENCE_KEY.length
@@ -151,12 +153,13 @@ function composeTemplate(label: string | undefined): Buffer {
   const numbers = `${FENCE_KEY}${blank},${SINCE_KEY}${blank},`
   const start = `${RECORD_PREFIX}${HELD_STAMP}${numbers}${thisHolder()},"label":`
   const room = RECORD_SIZE - 2 - start.length
-  return Buffer.from(`${(start + labelThatFits(label, room) + '}').padEnd(RECORD_SIZE - 1)}\n`, 'latin1')
+  return Buffer.from(`${(start + textThatFits(label, room) + '}').padEnd(RECORD_SIZE - 1)}\n`, 'latin1')
 }
 
-function labelThatFits(label: string | undefined, room: number): string {
+/** As JSON, cut to at most `room` characters. */
+function textThatFits(label: string | undefined, room: number): string {
   let json = asciiJson(label ?? null)
-  for (let length = Math.min(label?.length ?? 0, room); json.length > room; length >>= 1) {
+  for (let length = Math.min(label?.length ?? 0, room); json.length > room && length > 0; length >>= 1) {
     json = asciiJson(label?.slice(0, length) ?? null)
   }
   return json
@@ -172,7 +175,7 @@ function asciiJson(value: string | null): string {
 /** The fields that are the same for every hold of this thread. */
 function thisHolder(): string {
   holder ??=
-    `"pid":${process.pid},"tid":${threadId},"host":${asciiJson(hostname().slice(0, 64))},` +
+    `"pid":${process.pid},"tid":${threadId},"host":${textThatFits(hostname(), HOST_SIZE)},` +
     `"boot":${asciiJson(bootId())},"pidns":${asciiJson(pidNamespace())}`
   return holder
 }

@@ -30,7 +30,7 @@ class Fan {
 
   private close(): void {
     this.tasks.clear()
-    fans.delete(this.signal)
+    if (fans.get(this.signal) === this) fans.delete(this.signal)
     this.signal.removeEventListener('abort', this.fire)
   }
 }

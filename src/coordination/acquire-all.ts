@@ -4,6 +4,7 @@ import type { Request } from '../options.js'
 import type { Coordinator } from './coordinator.js'
 import type { HoldState } from './hold-state.js'
 import { systemError } from './system-error.js'
+import { timeoutError } from './timeout-error.js'
 
 interface Member {
   readonly identity: string
@@ -22,7 +23,12 @@ export async function acquireAll(coordinator: Coordinator, requests: readonly Re
       }
       // A file that was replaced since it was identified may now have another place in the order.
       if (members.every((member) => identified(coordinator, member.request).identity === member.identity)) {
+        for (const { lostBy } of holds) if (lostBy !== null) throw lostBy
         return holds
+      }
+      for (const { request } of members) {
+        const waited = coordinator.clock.now() - started
+        if (waited > request.timeout) throw timeoutError(request, waited, 0, undefined)
       }
     } catch (error) {
       release(holds)

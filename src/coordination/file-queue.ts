@@ -129,6 +129,7 @@ export class FileQueue implements Line, Holding {
     for (let first = this.waiters.first; first !== null; first = this.waiters.first) {
       if (!this.registry.turn.mayGrant(this)) return
       try {
+        first.request.signal?.throwIfAborted()
         if (!this.serve(first)) return
       } catch (error) {
         this.waiters.delete(first)
@@ -157,13 +158,13 @@ export class FileQueue implements Line, Holding {
     const answer = this.kernel.request(file, mode, how)
     switch (answer.kind) {
       case 'granted':
-        this.begin(answer.lease, first)
+        this.begin(answer.lease, mode, first)
         return true
       case 'waiting':
         this.stopPolling()
         this.wait = { lease: answer.lease, mode, settled: false }
-        if (first.request.record) prepareRecord(first.request.label)
         this.registry.queuesByWait.set(answer.lease, this)
+        if (first.request.record) prepareRecord(first.request.label)
         return false
       case 'known':
         this.joinQueueOf(answer.lease)
@@ -182,7 +183,7 @@ export class FileQueue implements Line, Holding {
     } finally {
       if (answer?.kind !== 'waiting') this.forgetWait(wait)
     }
-    if (answer.kind === 'granted') this.begin(answer.lease, first)
+    if (answer.kind === 'granted') this.begin(answer.lease, wait.mode, first)
     return answer.kind !== 'waiting'
   }
 
@@ -217,6 +218,8 @@ export class FileQueue implements Line, Holding {
   private lastChance(first: Waiter): boolean {
     try {
       if (this.holds > 0) return false
+      // Rule 3 may be behind: advance() is put off while the event loop is owed a turn.
+      if (this.wait !== null && this.wait.mode !== first.request.mode) this.dropWait()
       if (this.tenure !== null) this.takeOver(this.tenure, first)
       else if (this.wait !== null) this.claim(this.wait, first)
       if (this.waiters.first !== first) return true
@@ -224,8 +227,8 @@ export class FileQueue implements Line, Holding {
       // Busy may mean that our own wait was granted just now.
       if (answer.kind !== 'granted')
         return this.wait !== null && this.claim(this.wait, first) && this.waiters.first !== first
+      this.begin(answer.lease, first.request.mode, first)
       this.dropWait()
-      this.begin(answer.lease, first)
     } catch (error) {
       this.waiters.delete(first)
       first.refuse(systemError(error, first.request.file))
@@ -244,8 +247,8 @@ export class FileQueue implements Line, Holding {
     }
   }
 
-  private begin(lease: Lease, first: Waiter): void {
-    this.grant(this.beginTenure(lease, first.request.mode), first)
+  private begin(lease: Lease, mode: Mode, first: Waiter): void {
+    this.grant(this.beginTenure(lease, mode), first)
   }
 
   private beginTenure(lease: Lease, mode: Mode): Tenure {
@@ -256,8 +259,9 @@ export class FileQueue implements Line, Holding {
 
   private endTenure(): void {
     if (this.tenure === null) return
-    this.tenure.end()
+    const { tenure } = this
     this.tenure = null
+    tenure.end()
   }
 
   private grant(tenure: Tenure, first: Waiter): void {
@@ -290,8 +294,12 @@ export class FileQueue implements Line, Holding {
     const other = this.registry.queueOf(lease)
     const moving = [...this.waiters]
     for (const waiter of moving) this.waiters.delete(waiter)
-    for (const path of [this.path, ...(this.aliases ?? [])]) other.addAlias(path)
-    for (const waiter of moving) other.enqueue(waiter)
+    for (const path of [this.path, ...(this.aliases ?? [])]) {
+      if (this.registry.queuesByPath.get(path) === this) other.addAlias(path)
+    }
+    this.registry.detachedQueues.delete(this)
+    // By their paths: the other queue may have served the one before and be closed.
+    for (const waiter of moving) this.registry.queueFor(waiter.request.file.lockfile).enqueue(waiter)
   }
 
   private poll(first: Waiter): void {
@@ -310,8 +318,9 @@ export class FileQueue implements Line, Holding {
 
   private dropWait(): void {
     if (this.wait === null) return
-    this.kernel.drop(this.wait.lease)
+    const { lease } = this.wait
     this.forgetWait(this.wait)
+    this.kernel.drop(lease)
   }
 
   private forgetWait(wait: Wait): void {

@@ -21,6 +21,8 @@ export class HoldState implements Linked<HoldState> {
   readonly file: LockTarget
   readonly mode: Mode
   readonly label: string | undefined
+  /** Whether it reads and writes the record. */
+  readonly record: boolean
   /** Wall time, in milliseconds since 1970. */
   readonly since: number
   readonly fence: number | null
@@ -40,6 +42,7 @@ export class HoldState implements Linked<HoldState> {
     this.file = request.file
     this.mode = request.mode
     this.label = request.label
+    this.record = request.record
     this.since = since
     this.fence = entry.fence
     this.recoveredFrom = entry.recoveredFrom

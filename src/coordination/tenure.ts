@@ -62,7 +62,7 @@ export class Tenure {
 
   /** A hold of this tenure has ended; `reason` is null when it was released. */
   left(hold: HoldState, reason: LostReason | null): void {
-    if (this.mode === 'shared') return
+    if (this.mode === 'shared' || !hold.record) return
     this.lastEnding = reason
     if (reason !== null) this.recovered = revokedRecord(hold.label, hold.since, hold.fence, reason)
   }

@@ -69,7 +69,9 @@ export class Waiter implements Mortal, Linked<Waiter> {
     this.resolve(hold)
   }
 
+  /** Harmless for one that is settled. */
   refuse(error: unknown): void {
+    if (this.settled) return
     this.settle()
     this.reject(error)
   }

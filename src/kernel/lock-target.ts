@@ -9,7 +9,7 @@ import type { LockTarget } from './kernel.js'
 
 const SUFFIX = '.hold'
 
-/** As many links as Linux follows before it answers ELOOP; the last one stands as it is, and the open reports it. */
+/** As many as Linux follows. What lies behind more of them nobody can open, and the last link stands for it. */
 const MOST_LINKS = 40
 
 type IsLink = (path: string) => boolean
@@ -24,12 +24,23 @@ export function lockTarget(path: string, lockfile: string | undefined, isLink: I
 function followLinks(link: string, isLink: IsLink): string {
   let target = link
   for (let links = 0; links < MOST_LINKS && isLink(target); links++) {
-    target = absolute(readlinkSync(target), dirname(target))
+    const destination = destinationOf(target)
+    if (destination === null) return target
+    target = absolute(destination, dirname(target))
   }
   return target
 }
 
-/** What was asked for last, often the same again. Only some texts mean the same tomorrow: not those with `..`. */
+/** Null when the link has gone meanwhile. */
+function destinationOf(link: string): string | null {
+  try {
+    return readlinkSync(link)
+  } catch {
+    return null
+  }
+}
+
+/** What was asked for last, often the same again: only texts that mean the same wherever and whenever they are used. */
 let lastPath = ''
 let lastNamed: LockTarget = { target: '', lockfile: SUFFIX }
 
@@ -37,7 +48,7 @@ function withoutLinks(path: string): LockTarget {
   if (path === lastPath) return lastNamed
   const target = absolute(path, process.cwd())
   const named = { target, lockfile: target + SUFFIX }
-  if (isAbsolute(path) && !UPWARDS.test(path)) {
+  if (path === target) {
     lastPath = path
     lastNamed = named
   }
@@ -51,7 +62,7 @@ const UPWARDS = /(^|[\\/])\.\.([\\/]|$)/
  */
 function absolute(path: string, folder: string): string {
   const text = isAbsolute(path) ? path : folder + sep + path
-  if (!UPWARDS.test(text)) return resolve(text)
+  if (!UPWARDS.test(text)) return resolve(folder, path)
   if (basename(text) === '..') return real(text)
   return join(real(dirname(text)), basename(text))
 }

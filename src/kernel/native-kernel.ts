@@ -1,6 +1,7 @@
 // The kernel engine: the operating system's locks, through the addon. It turns numbers into the answers of the seam,
 // failures into errors that Node's users know, and makes the lock file where there is none.
-import { statSync } from 'node:fs'
+import { statSync, type Stats } from 'node:fs'
+import { constants } from 'node:os'
 import { toNamespacedPath } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 
@@ -36,8 +37,8 @@ const FAILED = 2
 /** A deleter that always wins against us is reported rather than fought for ever. */
 const MOST_CREATIONS = 1000
 
-/** A whole number that does not occur as an errno: the file vanished each time it was made. */
-const STALE = process.platform === 'win32' ? -4058 : -2
+/** EAGAIN, as libuv numbers it: the file vanished each time it was made. */
+const VANISHED = process.platform === 'win32' ? -4088 : -constants.errno.EAGAIN
 
 export class NativeKernel implements Kernel {
   onSettled: (lease: Lease) => void = () => {}
@@ -69,7 +70,7 @@ export class NativeKernel implements Kernel {
           throw this.failure(file.lockfile)
       }
     }
-    throw new SystemError(STALE, 'open', file.lockfile)
+    throw new SystemError(VANISHED, 'open', file.lockfile)
   }
 
   claim(lease: Lease, lockfile: string): ClaimAnswer {
@@ -112,7 +113,7 @@ export class NativeKernel implements Kernel {
       if (answer === FAILED) throw this.failure(file.lockfile)
       this.create(file)
     }
-    throw new SystemError(STALE, 'open', file.lockfile)
+    throw new SystemError(VANISHED, 'open', file.lockfile)
   }
 
   probe(lockfile: string): Probe {
@@ -140,9 +141,20 @@ export class NativeKernel implements Kernel {
   }
 }
 
+/** Undefined for a target that is not there, or that we may not look at. */
+function look(target: string): Stats | undefined {
+  try {
+    return statSync(target, { throwIfNoEntry: false })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EACCES' || code === 'ERR_ACCESS_DENIED') return undefined
+    throw error
+  }
+}
+
 /** The target's read and write bits and, when we are root, its owner; 0600 and ourselves where there is no target. */
 function ownership(target: string): { mode: number; uid: number; gid: number } {
-  const stats = statSync(target, { throwIfNoEntry: false })
+  const stats = look(target)
   if (stats === undefined) return { mode: 0o600, uid: -1, gid: -1 }
   const mode = (stats.mode & 0o666) | 0o600
   return process.getuid?.() === 0 ? { mode, uid: stats.uid, gid: stats.gid } : { mode, uid: -1, gid: -1 }

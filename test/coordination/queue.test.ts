@@ -1,4 +1,6 @@
 // Who goes next, on a fake kernel and clock: every order of events is chosen by the test.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+
 import { expect, test } from 'vitest'
 
 import type { Hold } from '../../src/hold.js'
@@ -425,6 +427,90 @@ test('a revoked hold is told to the next one, on a hand-over too, and the one af
   const last = await third
   expect(last.recoveredFrom).toBeNull()
   last.release()
+})
+
+test('a hold without a record takes no part in who recovers from whom', async () => {
+  const world = new FakeWorld()
+  const { holdfast } = world.thread()
+  const unrecorded = { record: false }
+  acquired(holdfast.tryAcquire(FILE, { label: 'recorded' }))
+  const between = holdfast.acquire(FILE, unrecorded)
+  holdfast.releaseAll()
+  ;(await between).release()
+  const next = acquired(holdfast.tryAcquire(FILE))
+  expect(next.recoveredFrom).toMatchObject({ state: 'revoked', label: 'recorded' })
+  next.release()
+  acquired(holdfast.tryAcquire(FILE, unrecorded))
+  const last = holdfast.acquire(FILE)
+  holdfast.releaseAll()
+  expect((await last).recoveredFrom).toBeNull()
+})
+
+test('a subscriber that locks the same file inside an event cannot come between a grant and its hold', async () => {
+  const world = new FakeWorld()
+  world.system.readOnly = true
+  const { holdfast } = world.thread()
+  const inside: Promise<Hold>[] = []
+  const listener = () => {
+    if (inside.length === 0) inside.push(holdfast.acquire(FILE))
+  }
+  subscribe('holdfast:fallback', listener)
+  try {
+    const first = acquired(holdfast.tryAcquire(FILE))
+    await microtasks()
+    expect(inside).toHaveLength(1)
+    expect(holdfast.holds()).toHaveLength(1)
+    first.release()
+    expect((await inside[0])?.held).toBe(true)
+  } finally {
+    unsubscribe('holdfast:fallback', listener)
+  }
+})
+
+test('one abort of several waiters rejects them all, also one that the first of them stood in the way of', async () => {
+  const world = new FakeWorld()
+  const { holdfast } = world.thread()
+  const reader = acquired(holdfast.tryAcquire(FILE, { mode: 'shared' }))
+  const controller = new AbortController()
+  const { signal } = controller
+  const both = [holdfast.acquire(FILE, { signal }), holdfast.acquire(FILE, { signal, mode: 'shared' })]
+  controller.abort('all')
+  for (const waiter of both) await expect(waiter).rejects.toBe('all')
+  expect(holdfast.holds()).toHaveLength(1)
+  reader.release()
+})
+
+test('a deadline while the event loop is owed a turn never takes a lock in the mode of somebody else', async () => {
+  const world = new FakeWorld()
+  const [ours, theirs] = [world.thread().holdfast, world.thread().holdfast]
+  const holder = acquired(theirs.tryAcquire(FILE))
+  const controller = new AbortController()
+  const shared = ours.acquire(FILE, { mode: 'shared', signal: controller.signal })
+  const exclusive = ours.acquire(FILE, { timeout: 10 })
+  world.clock.turn()
+  holder.release()
+  for (let grants = 0; grants < 16; grants++) (await ours.acquire('/other')).release()
+  const reader = acquired(theirs.tryAcquire(FILE, { mode: 'shared' }))
+  controller.abort('gone')
+  await expect(shared).rejects.toBe('gone')
+  world.clock.block(10)
+  world.clock.fire()
+  await expect(exclusive).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' })
+  expect(reader.held).toBe(true)
+})
+
+test('a set of which a member was lost while the others were waited for is not handed out', async () => {
+  const world = new FakeWorld()
+  const [ours, theirs] = [world.thread().holdfast, world.thread().holdfast]
+  acquired(ours.tryAcquire('/a')).release()
+  const second = acquired(theirs.tryAcquire('/b'))
+  const set = ours.acquireAll(['/a', '/b'])
+  await microtasks()
+  expect(ours.releaseAll('over')).toBe(1)
+  second.release()
+  world.system.deliver()
+  await expect(set).rejects.toMatchObject({ code: 'ERR_LOCK_LOST', reason: 'released-all' })
+  expect(ours.holds()).toEqual([])
 })
 
 test('a hold without a record touches no content and has no fence', () => {

@@ -55,6 +55,11 @@ export class FakeClock implements Clock {
   /** Lets time pass, the event loop turning, and runs each timer at its moment. */
   advance(milliseconds: number): void {
     this.turn()
+    this.fire(milliseconds)
+  }
+
+  /** The timers that are due, before the event loop has its turn. */
+  fire(milliseconds = 0): void {
     const end = this.time + milliseconds
     for (let next = this.next(end); next !== undefined; next = this.next(end)) {
       this.timers.delete(next)

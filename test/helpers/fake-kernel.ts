@@ -31,6 +31,8 @@ export class FakeSystem {
   readonly calls: string[] = []
   /** No wait can start. */
   threadless = false
+  /** No lock file can be written. */
+  readOnly = false
 
   open(): FakeKernel {
     return new FakeKernel(this)
@@ -193,7 +195,7 @@ export class FakeKernel implements Kernel {
 
   write(id: Lease, bytes: Uint8Array): boolean {
     const inode = this.find(id)?.inode
-    if (inode === undefined) return false
+    if (inode === undefined || this.system.readOnly) return false
     inode.content = Buffer.from(bytes).toString('latin1') + inode.content.slice(bytes.length)
     return true
   }
