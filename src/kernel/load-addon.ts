@@ -59,7 +59,8 @@ function lookedIn(): string {
   const places = [join('build', 'Release'), ...listed('prebuilds').map((name) => join('prebuilds', name))]
   return (
     `Looked in ${PACKAGE_ROOT} for ${places.join(', ')} and found none that loads. ` +
-    `Building it needs Python 3, make and a C++ compiler: run "npx node-gyp rebuild" in that folder.`
+    `Building it needs Python 3, make and a C++ compiler: run ` +
+    `"npm install --no-save node-addon-api && npx node-gyp rebuild" in that folder.`
   )
 }
 

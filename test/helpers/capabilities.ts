@@ -2,6 +2,7 @@
 // that cannot run says why.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 export interface Capability {
   readonly name: string
@@ -14,6 +15,20 @@ export function program(name: string): Capability {
 }
 
 export const root: Capability = { name: 'root', there: process.getuid?.() === 0 }
+
+/** nobody, on every Unix. */
+const NOBODY = 65534
+
+/** Another user can run this Node and read this project, neither of which lies in somebody's private folder. */
+export const anotherUser: Capability = {
+  name: 'root, with a Node and a project that another user may use',
+  there: root.there && canRunAs(NOBODY),
+}
+
+function canRunAs(user: number): boolean {
+  const program = `require('node:fs').accessSync(${JSON.stringify(fileURLToPath(import.meta.url))})`
+  return spawnSync(process.execPath, ['-e', program], { uid: user, gid: user, cwd: '/' }).status === 0
+}
 export const procfs: Capability = { name: '/proc', there: existsSync('/proc/self/task') }
 export const posix: Capability = { name: 'POSIX signals and file modes', there: process.platform !== 'win32' }
 

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 
 import { acquire, type FallbackEvent } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
-import { missing, program, root } from '../helpers/capabilities.js'
+import { anotherUser, missing, program } from '../helpers/capabilities.js'
 import { baseline, blockedThreads, kernelTables, locksOf, threadsOf, waitersOf } from '../helpers/kernel-tables.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
@@ -46,7 +46,7 @@ async function agentWithoutThreads(): Promise<Agent> {
   return agent
 }
 
-const unable = missing(root, program('prlimit'), kernelTables)
+const unable = missing(anotherUser, program('prlimit'), kernelTables)
 
 test.skipIf(unable)(
   'without a thread, a wait is granted after the release all the same, and says so once',

@@ -39,7 +39,7 @@ import { NativeKernel } from '../../src/kernel/native-kernel.js'
 import { composeRecord, ending } from '../../src/record-page.js'
 import { RECORD_SIZE } from '../../src/record.js'
 import { Agent } from '../helpers/agent.js'
-import { missing, posix, procfs, program, root } from '../helpers/capabilities.js'
+import { anotherUser, missing, posix, procfs, program } from '../helpers/capabilities.js'
 import { makeReadOnly, mounts, tmpfs } from '../helpers/mount.js'
 import { scratch } from '../helpers/scratch.js'
 
@@ -252,7 +252,7 @@ describe('folders', () => {
     expect(readFileSync(join(folder, 'file'), 'utf8')).toBe('data')
   })
 
-  test.skipIf(missing(root))('a parent folder that is not writable is refused', async () => {
+  test.skipIf(missing(anotherUser))('a parent folder that is not writable is refused', async () => {
     const folder = openFolder()
     const agent = await Agent.start(NOBODY)
     await expect(agent.acquire(join(folder, 'data'))).rejects.toMatchObject({
@@ -263,7 +263,7 @@ describe('folders', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  test.skipIf(missing(root))(
+  test.skipIf(missing(anotherUser))(
     'a folder that can no longer be entered leaves the hold, which says so in its own terms',
     async () => {
       const folder = openFolder()
@@ -281,7 +281,7 @@ describe('folders', () => {
     },
   )
 
-  test.skipIf(missing(root))(
+  test.skipIf(missing(anotherUser))(
     'anybody can lock a file of somebody else in a sticky folder that all can write',
     async () => {
       const folder = openFolder(0o1777)
@@ -350,22 +350,25 @@ describe('owner and mode of a new lock file', () => {
     expect(modeOf(`${path}.hold`)).toBe(0o640)
   })
 
-  test.skipIf(missing(root))('root gives it to the owner of the target, who can lock it afterwards', async () => {
-    const path = join(openFolder(), 'data')
-    writeFileSync(path, '')
-    chmodSync(path, 0o640)
-    chownSync(path, NOBODY.uid, NOBODY.gid)
-    const hold = await acquire(path)
-    const { uid, gid } = statSync(`${path}.hold`)
-    expect({ uid, gid }).toEqual(NOBODY)
-    expect(modeOf(`${path}.hold`)).toBe(0o640)
-    const agent = await Agent.start(NOBODY)
-    expect(await agent.tryAcquire(path)).toBeNull()
-    hold.release()
-    expect((await agent.acquire(path)).fence).toBeGreaterThan(hold.fence ?? Infinity)
-  })
+  test.skipIf(missing(anotherUser))(
+    'root gives it to the owner of the target, who can lock it afterwards',
+    async () => {
+      const path = join(openFolder(), 'data')
+      writeFileSync(path, '')
+      chmodSync(path, 0o640)
+      chownSync(path, NOBODY.uid, NOBODY.gid)
+      const hold = await acquire(path)
+      const { uid, gid } = statSync(`${path}.hold`)
+      expect({ uid, gid }).toEqual(NOBODY)
+      expect(modeOf(`${path}.hold`)).toBe(0o640)
+      const agent = await Agent.start(NOBODY)
+      expect(await agent.tryAcquire(path)).toBeNull()
+      hold.release()
+      expect((await agent.acquire(path)).fence).toBeGreaterThan(hold.fence ?? Infinity)
+    },
+  )
 
-  test.skipIf(missing(root))('root gives that of a folder to the owner of the folder', async () => {
+  test.skipIf(missing(anotherUser))('root gives that of a folder to the owner of the folder', async () => {
     const path = join(openFolder(), 'project')
     mkdirSync(path)
     chmodSync(path, 0o755)
@@ -380,7 +383,7 @@ describe('owner and mode of a new lock file', () => {
 })
 
 describe('a lock file that cannot be written', () => {
-  test.skipIf(missing(root))('locks without a record, and says so', async () => {
+  test.skipIf(missing(anotherUser))('locks without a record, and says so', async () => {
     const target = join(openFolder(), 'data')
     const content = 'data of root\n'
     writeFileSync(`${target}.hold`, content)
@@ -396,7 +399,7 @@ describe('a lock file that cannot be written', () => {
     expect(tryAcquire(target)).not.toBeNull()
   })
 
-  test.skipIf(missing(root))('tells whom it recovers from', async () => {
+  test.skipIf(missing(anotherUser))('tells whom it recovers from', async () => {
     const target = join(openFolder(), 'data')
     writeFileSync(`${target}.hold`, composeRecord('dead', Date.now(), 1))
     const agent = await Agent.start(NOBODY)
@@ -404,7 +407,7 @@ describe('a lock file that cannot be written', () => {
     expect(hold.recoveredFrom).toMatchObject({ state: 'held', label: 'dead' })
   })
 
-  test.skipIf(missing(root))('is refused when it cannot be read either', async () => {
+  test.skipIf(missing(anotherUser))('is refused when it cannot be read either', async () => {
     const target = join(openFolder(), 'data')
     writeFileSync(`${target}.hold`, '')
     chmodSync(`${target}.hold`, 0o600)
