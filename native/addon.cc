@@ -73,24 +73,23 @@ class Text {
     const napi_env env = call.env();
     const napi_value value = call.argument(index);
     stack_[0] = '\0';
-    if (napi_get_value_string_utf8(env, value, stack_, sizeof(stack_), &length_) != napi_ok) return;
-    if (length_ + 4 < sizeof(stack_)) return;  // shorter than the buffer by a whole character: not cut off
-    napi_get_value_string_utf8(env, value, nullptr, 0, &length_);
-    heap_ = static_cast<char*>(malloc(length_ + 1));
+    size_t length = 0;
+    if (napi_get_value_string_utf8(env, value, stack_, sizeof(stack_), &length) != napi_ok) return;
+    if (length + 4 < sizeof(stack_)) return;  // shorter than the buffer by a whole character: not cut off
+    napi_get_value_string_utf8(env, value, nullptr, 0, &length);
+    heap_ = static_cast<char*>(malloc(length + 1));
     if (heap_ == nullptr) abort();
-    napi_get_value_string_utf8(env, value, heap_, length_ + 1, &length_);
+    napi_get_value_string_utf8(env, value, heap_, length + 1, &length);
   }
   ~Text() { free(heap_); }
   Text(const Text&) = delete;
   Text& operator=(const Text&) = delete;
 
   const char* c_str() const { return heap_ == nullptr ? stack_ : heap_; }
-  size_t length() const { return length_; }
 
  private:
   char stack_[1024];
   char* heap_ = nullptr;
-  size_t length_ = 0;
 };
 
 // A lease's number and what became of it travel as one number: kind + 8 * lease.

@@ -2,9 +2,9 @@
 //
 // A lease is one open descriptor and one state. These are the rules, and every transition below keeps them:
 //
-//  1. One mutex, the registry's, protects every lease and every table. No file is touched and no
-//     JavaScript runs while it is held; the one outside call under it is the notice to an event loop, because only
-//     under it is it certain that the environment behind that loop still exists.
+//  1. One mutex, the registry's, protects every lease and every table. No file is touched and no JavaScript runs
+//     while it is held; the one outside call under it is the notice to an event loop, because only under it is it
+//     certain that the environment behind that loop still exists.
 //  2. Every change of state is one transition under the mutex. Whoever takes a lease out of the tables is the only
 //     one to stamp its record, unlock and close it, and does so after the mutex, in that order.
 //  3. A descriptor has one user at a time: the waiter thread while the state is kWaiting or kOrphaned, the thread

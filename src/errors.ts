@@ -23,7 +23,7 @@ export interface LockErrorDetails {
 
 export class LockError extends Error {
   readonly code: LockErrorCode
-  /** The path the caller gave, made absolute. */
+  /** What was to be locked: absolute, symlinks in the last component resolved. */
   readonly path: string | undefined
   readonly lockfile: string | undefined
 

@@ -20,12 +20,8 @@ import {
 import { waiterBlocked } from '../helpers/kernel-waiters.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
+import { file } from '../helpers/target.js'
 import { until, untilSync } from '../helpers/until.js'
-
-function file(): string {
-  onTestFinished(() => void releaseAll())
-  return join(scratch(), 'file')
-}
 
 /** What a wait was refused with; fails when it was granted. */
 async function refusal(wait: Promise<unknown>): Promise<unknown> {

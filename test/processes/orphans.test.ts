@@ -3,9 +3,9 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
-import { acquire, releaseAll } from '../../src/index.js'
+import { acquire } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
 import { missing } from '../helpers/capabilities.js'
 import {
@@ -21,12 +21,8 @@ import {
 import { waiterBlocked } from '../helpers/kernel-waiters.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
+import { file } from '../helpers/target.js'
 import { until } from '../helpers/until.js'
-
-function file(): string {
-  onTestFinished(() => void releaseAll())
-  return join(scratch(), 'file')
-}
 
 let keys = 0
 

@@ -12,15 +12,11 @@ import { baseline, holdersOf, kernelTables, locksOf, nobodyLeft, threadsOf } fro
 import { waiterBlocked } from '../helpers/kernel-waiters.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
+import { file } from '../helpers/target.js'
 import { until } from '../helpers/until.js'
 
 /** Long enough to be distinguishable from at once. */
 const SHORT = 30
-
-function file(): string {
-  onTestFinished(() => void releaseAll())
-  return join(scratch(), 'file')
-}
 
 async function refusal(wait: Promise<unknown>): Promise<LockTimeoutError> {
   const error: unknown = await wait.then(

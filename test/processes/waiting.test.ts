@@ -2,15 +2,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 
-import { acquire, releaseAll, tryAcquire, type Hold } from '../../src/index.js'
+import { acquire, tryAcquire, type Hold } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
 import { missing } from '../helpers/capabilities.js'
 import { baseline, blockedThreads, holdersOf, kernelTables, threadsOf, waitersOf } from '../helpers/kernel-tables.js'
 import { waiterBlocked } from '../helpers/kernel-waiters.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
+import { file } from '../helpers/target.js'
 import { until } from '../helpers/until.js'
 
 /** Asks for the lock, notes its name when it has it, and lets go. */
@@ -20,11 +21,6 @@ async function passThrough(path: string, name: string, order: string[], mode?: '
   // Others get the chance to be wrong while we hold it.
   await new Promise((resolve) => setImmediate(resolve))
   hold.release()
-}
-
-function file(): string {
-  onTestFinished(() => void releaseAll())
-  return join(scratch(), 'file')
 }
 
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l']
