@@ -53,7 +53,7 @@ const WINE = {
 /** Where node-gyp-build finds it: build/Release for this machine, prebuilds/ for another. */
 function builtHere() {
   const file = join(ROOT, 'build', 'Release', 'holdfast.node')
-  if (!existsSync(file)) throw new Error('there is no build/Release/holdfast.node: run "npm run build" first')
+  if (!existsSync(file)) throw new Error('there is no build/Release/holdfast.node: run "npm run compile" first')
   return { file, place: join('build', 'Release') }
 }
 
