@@ -1,9 +1,17 @@
 # Zig as a cross compiler. scripts/cross/build.mjs sets what is used here: HOLDFAST_ZIG (the program),
-# HOLDFAST_ZIG_TARGET (Zig's name of the target), HOLDFAST_DLLTOOL (with the machine, Windows only), and CMake's name
-# of the system.
+# HOLDFAST_ZIG_TARGET (Zig's name of the target), and CMake's name of the system.
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES HOLDFAST_ZIG HOLDFAST_ZIG_TARGET)
 set(CMAKE_CXX_COMPILER "${HOLDFAST_ZIG}" c++ -target ${HOLDFAST_ZIG_TARGET})
 # CMake's probes would link a program with libc++, which Zig first builds for about a minute; the addon uses none.
 set(CMAKE_CXX_COMPILER_WORKS TRUE)
 set(CMAKE_CXX_ABI_COMPILED TRUE)
 set(CMAKE_CXX_COMPILE_FEATURES cxx_std_17)
+
+# The same bytes wherever the sources lie.
+add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.")
+
+if(CMAKE_SYSTEM_NAME STREQUAL Windows)
+  # A hash of the content where the time of the build would be. The linker inside Zig reads options from LINK, and has
+  # no other way in for this one.
+  set_property(GLOBAL PROPERTY RULE_LAUNCH_LINK "\"${CMAKE_COMMAND}\" -E env LINK=/Brepro")
+endif()
