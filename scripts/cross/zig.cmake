@@ -10,6 +10,10 @@ set(CMAKE_CXX_COMPILE_FEATURES cxx_std_17)
 # The same bytes wherever the sources lie.
 add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.")
 
+if(HOLDFAST_ZIG_TARGET MATCHES linux-gnu)
+  set(HOLDFAST_GLIBC TRUE)
+endif()
+
 if(CMAKE_SYSTEM_NAME STREQUAL Windows)
   # A hash of the content where the time of the build would be. The linker inside Zig reads options from LINK, and has
   # no other way in for this one.
