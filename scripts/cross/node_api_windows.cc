@@ -13,6 +13,7 @@
   EACH(napi_add_env_cleanup_hook)         \
   EACH(napi_call_function)                \
   EACH(napi_call_threadsafe_function)     \
+  EACH(napi_create_array)                 \
   EACH(napi_create_array_with_length)     \
   EACH(napi_create_double)                \
   EACH(napi_create_object)                \
@@ -25,6 +26,7 @@
   EACH(napi_get_null)                     \
   EACH(napi_get_typedarray_info)          \
   EACH(napi_get_undefined)                \
+  EACH(napi_get_value_bool)               \
   EACH(napi_get_value_int64)              \
   EACH(napi_get_value_string_utf8)        \
   EACH(napi_ref_threadsafe_function)      \
