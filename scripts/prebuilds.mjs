@@ -1,0 +1,46 @@
+// The folder of shipped binaries and its manifest, which says what they were when they were looked at.
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { inspect } from './cross/inspect.mjs'
+import { TARGETS } from './cross/targets.mjs'
+
+export const PREBUILDS = join(dirname(dirname(fileURLToPath(import.meta.url))), 'prebuilds')
+
+/** As "sha256sum --check" reads it, in the folder. */
+const MANIFEST = 'SHA256SUMS'
+
+const BINARIES = Object.entries(TARGETS)
+  .map(([name, { binary }]) => ({ name, binary }))
+  .sort((a, b) => (a.binary < b.binary ? -1 : 1))
+
+export function sha256(file) {
+  return createHash('sha256').update(readFileSync(file)).digest('hex')
+}
+
+/** Inspects the binaries that are in the folder and writes their hashes down. Throws at the first that is wrong. */
+export function seal(folder) {
+  const sealed = BINARIES.filter(({ binary }) => existsSync(join(folder, binary)))
+  for (const { name, binary } of sealed) inspect(name, join(folder, binary))
+  const lines = sealed.map(({ binary }) => `${sha256(join(folder, binary))}  ${binary}\n`)
+  writeFileSync(join(folder, MANIFEST), lines.join(''))
+}
+
+/** What keeps the folder from being shipped: a target without a binary, a wrong one, or one that is not as sealed. */
+export function faultsOf(folder) {
+  const manifest = existsSync(join(folder, MANIFEST)) ? readFileSync(join(folder, MANIFEST), 'utf8') : ''
+  const hashes = new Map(manifest.split('\n').map((line) => line.split('  ').reverse()))
+  return BINARIES.flatMap(({ name, binary }) => {
+    const file = join(folder, binary)
+    if (!existsSync(file)) return [`${file}: there is none`]
+    if (sha256(file) !== hashes.get(binary)) return [`${file}: not the one in ${MANIFEST}`]
+    try {
+      inspect(name, file)
+      return []
+    } catch (error) {
+      return [error.message]
+    }
+  })
+}
