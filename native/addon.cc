@@ -6,17 +6,15 @@
 #include <napi.h>
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "environment.h"
 #include "lease.h"
+#include "look.h"
+#include "mounts.h"
 #include "thread.h"
 
 namespace holdfast {
 namespace {
-
-// The record's place in the lock file: src/record-page.ts knows what is in it.
-constexpr size_t kRecordSize = 512;
 
 constexpr size_t kMostArguments = 4;
 
@@ -33,6 +31,12 @@ class Call {
   napi_env env() const { return env_; }
   Environment* environment() const { return environment_; }
   napi_value argument(size_t index) const { return arguments_[index]; }
+
+  bool Boolean(size_t index) const {
+    bool value = false;
+    napi_get_value_bool(env_, arguments_[index], &value);
+    return value;
+  }
 
   int64_t Integer(size_t index) const {
     int64_t value = 0;
@@ -92,32 +96,35 @@ class Text {
   char* heap_ = nullptr;
 };
 
-// A lease's number and what became of it travel as one number: kind + 8 * lease.
-constexpr double kKinds = 8;
+// A lease's number and what became of it travel as one number: kind + 16 * lease.
+constexpr double kKinds = 16;
 
 napi_value AnswerOf(const Call& call, const Answer& answer) {
   if (answer.kind == Kind::kFailed) call.environment()->last_failure = answer.failure;
   return call.Number(static_cast<double>(answer.kind) + kKinds * static_cast<double>(answer.lease));
 }
 
-// isLink(path) → boolean
-napi_value IsLink(napi_env env, napi_callback_info info) {
+// isLink(path, aside) → boolean; 2 failed
+napi_value IsLinkAt(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
+  bool link = false;
+  const Result looked = IsLink(path.c_str(), call.Boolean(1), &link);
+  if (!looked.done()) return call.Answer(looked);
   napi_value result = nullptr;
-  napi_get_boolean(env, LockFile::IsLink(path.c_str()), &result);
+  napi_get_boolean(env, link, &result);
   return result;
 }
 
-// create(path, mode, uid, gid) → 0 created, 1 exists already, 2 failed
+// create(path, target) → 0 created, 1 exists already, 2 failed
 napi_value CreateLockFile(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
-  return call.Answer(
-      LockFile::Create(path.c_str(), static_cast<uint32_t>(call.Integer(1)), call.Integer(2), call.Integer(3)));
+  const Text target(call, 1);
+  return call.Answer(LockFile::Create(path.c_str(), target.c_str()));
 }
 
-// request(path, mode, how) → kind + 8 * lease
+// request(path, mode, how) → kind + 16 * lease
 napi_value RequestLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
@@ -126,7 +133,24 @@ napi_value RequestLease(napi_env env, napi_callback_info info) {
   return AnswerOf(call, Request(call.environment(), path.c_str(), mode, how));
 }
 
-// claim(lease, path) → kind + 8 * lease
+// requestDistant(path, mode, how, target) → kind + 16 * lease
+napi_value RequestDistantLease(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Text path(call, 0);
+  const Text target(call, 3);
+  const Mode mode = static_cast<Mode>(call.Integer(1));
+  const How how = static_cast<How>(call.Integer(2));
+  return AnswerOf(call, RequestDistant(call.environment(), path.c_str(), target.c_str(), mode, how));
+}
+
+// trust(): the volume that the last request found strange is one where calls return.
+napi_value TrustVolume(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  call.environment()->Trust();
+  return nullptr;
+}
+
+// claim(lease, path) → kind + 16 * lease
 napi_value ClaimLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 1);
@@ -147,15 +171,6 @@ napi_value LeaseNames(napi_env env, napi_callback_info info) {
   return call.Answer(Names(call.environment(), static_cast<uint64_t>(call.Integer(0)), path.c_str()));
 }
 
-napi_value Content(const Call& call, LockFile* file) {
-  char bytes[kRecordSize];
-  size_t length = 0;
-  if (!file->Read(bytes, sizeof(bytes), &length).done()) return call.Null();
-  napi_value text = nullptr;
-  napi_create_string_latin1(call.env(), bytes, length, &text);
-  return text;
-}
-
 // A Uint8Array argument; anything else has no bytes.
 struct Bytes {
   Bytes(const Call& call, size_t index) {
@@ -171,50 +186,38 @@ struct Bytes {
 napi_value ReadLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Bytes bytes(call, 1);
-  LockFile* file = FileOf(call.environment(), static_cast<uint64_t>(call.Integer(0)));
   size_t length = 0;
-  const bool done = file != nullptr && file->Read(bytes.chars(), bytes.size, &length).done();
-  return call.Number(done ? static_cast<double>(length) : -1);
+  const Result result =
+      Read(call.environment(), static_cast<uint64_t>(call.Integer(0)), bytes.chars(), bytes.size, &length);
+  return call.Number(result.done() ? static_cast<double>(length) : -1);
 }
 
 // write(lease, bytes) → 0 written, 1 not writable, 2 failed
 napi_value WriteLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Bytes bytes(call, 1);
-  LockFile* file = FileOf(call.environment(), static_cast<uint64_t>(call.Integer(0)));
-  if (file == nullptr || !file->writable()) return call.Number(1);
-  return call.Answer(file->Write(bytes.chars(), bytes.size, 0));
+  return call.Answer(
+      Write(call.environment(), static_cast<uint64_t>(call.Integer(0)), bytes.chars(), bytes.size));
 }
 
-bool BeginsWith(LockFile* file, const char* prefix, size_t size) {
-  char bytes[64];
-  size_t length = 0;
-  return size <= sizeof(bytes) && file->Read(bytes, size, &length).done() && length == size &&
-         memcmp(bytes, prefix, size) == 0;
-}
-
-// release(lease, ending, prefix): writes `ending` from byte `prefix` on, only while the file begins with what is before
-// that, because others may have put data of their own there; then unlocks and closes. Null writes nothing.
+// release(lease, ending, prefix): an ending of null writes nothing
 napi_value ReleaseLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
-  LockFile file = Release(call.environment(), static_cast<uint64_t>(call.Integer(0)));
   const Bytes ending(call, 1);
-  const size_t prefix = static_cast<size_t>(call.Integer(2));
-  if (ending.size > prefix && BeginsWith(&file, ending.chars(), prefix)) {
-    file.Write(ending.chars() + prefix, ending.size - prefix, prefix);
-  }
-  file.Unlock();
+  Release(call.environment(), static_cast<uint64_t>(call.Integer(0)),
+          {ending.chars(), ending.size, static_cast<size_t>(call.Integer(2))});
   return nullptr;
 }
 
-// identify(path) → a text equal for all names of one file, and ordered alike in all processes; 1 absent, 2 failed
-napi_value Identify(napi_env env, napi_callback_info info) {
+// identify(path, target, aside) → a text equal for all names of one file, and ordered alike in all processes; 2 failed
+napi_value IdentifyFile(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
-  LockFile file;
-  const Result opened = LockFile::Open(path.c_str(), &file);
-  if (!opened.done()) return call.Answer(opened);
-  const uint64_t parts[] = {file.identity().high, file.identity().low, file.identity().volume};
+  const Text target(call, 1);
+  Identity identity;
+  const Result looked = Identify(path.c_str(), target.c_str(), call.Boolean(2), &identity);
+  if (!looked.done()) return call.Answer(looked);
+  const uint64_t parts[] = {identity.high, identity.low, identity.volume};
   char digits[48];
   for (size_t i = 0; i < sizeof(digits); ++i) digits[i] = "0123456789abcdef"[(parts[i / 16] >> (60 - i % 16 * 4)) & 15];
   napi_value text = nullptr;
@@ -222,25 +225,68 @@ napi_value Identify(napi_env env, napi_callback_info info) {
   return text;
 }
 
-// probe(path) → { held, content }: whether one shared try was refused, and the content in the same moment; 1 absent,
-// 2 failed
-napi_value Probe(napi_env env, napi_callback_info info) {
+napi_value Content(const Call& call, const Sight& sight) {
+  if (!sight.readable) return call.Null();
+  napi_value text = nullptr;
+  napi_create_string_latin1(call.env(), sight.content, sight.length, &text);
+  return text;
+}
+
+// peek(path, aside) → the content, null where it cannot be read; 1 absent, 2 failed
+napi_value PeekAt(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
-  LockFile file;
-  const Result opened = LockFile::Open(path.c_str(), &file);
-  if (!opened.done()) return call.Answer(opened);
-  const Result locked = file.TryLock(Mode::kShared);
-  if (locked.outcome == Outcome::kFailed) return call.Answer(locked);
+  Sight sight;
+  const Result looked = Peek(path.c_str(), call.Boolean(1), &sight);
+  return looked.done() ? Content(call, sight) : call.Answer(looked);
+}
 
+// probe(path, aside) → { held, content }: whether one shared try was refused, and the content in the same moment;
+// 1 absent, 2 failed
+napi_value ProbeAt(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Text path(call, 0);
+  Sight sight;
+  const Result looked = Probe(path.c_str(), call.Boolean(1), &sight);
+  if (!looked.done()) return call.Answer(looked);
   napi_value answer = nullptr;
   napi_value held = nullptr;
   napi_create_object(env, &answer);
-  napi_get_boolean(env, !locked.done(), &held);
+  napi_get_boolean(env, sight.held, &held);
   napi_set_named_property(env, answer, "held", held);
-  napi_set_named_property(env, answer, "content", Content(call, &file));
-  if (locked.done()) file.Unlock();
+  napi_set_named_property(env, answer, "content", Content(call, sight));
   return answer;
+}
+
+// A list of JavaScript objects under way.
+struct MountList {
+  napi_env env;
+  napi_value array;
+  uint32_t length;
+};
+
+void AddMount(void* context, const Mount& mount) {
+  MountList* list = static_cast<MountList*>(context);
+  napi_value entry = nullptr;
+  napi_create_object(list->env, &entry);
+  const struct {
+    const char* name;
+    const char* text;
+  } texts[] = {{"point", mount.point}, {"type", mount.type}, {"source", mount.source}};
+  for (const auto& text : texts) {
+    napi_value value = nullptr;
+    napi_create_string_utf8(list->env, text.text, NAPI_AUTO_LENGTH, &value);
+    napi_set_named_property(list->env, entry, text.name, value);
+  }
+  napi_set_element(list->env, list->array, list->length++, entry);
+}
+
+// mounts() → [{ point, type, source }]; empty on Linux, which tells more in /proc/self/mountinfo
+napi_value Mounts(napi_env env, napi_callback_info) {
+  MountList list = {env, nullptr, 0};
+  napi_create_array(env, &list.array);
+  ForEachMount(AddMount, &list);
+  return list.array;
 }
 
 // failure() → [error, call] of the last answer that said "failed"
@@ -267,13 +313,22 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   Environment* environment = Environment::Open(env, call.argument(0));
   if (environment == nullptr) return nullptr;
   const napi_property_descriptor methods[] = {
-      Method("isLink", IsLink, environment),
-      Method("create", CreateLockFile, environment), Method("request", RequestLease, environment),
-      Method("claim", ClaimLease, environment),      Method("drop", DropLease, environment),
-      Method("names", LeaseNames, environment),      Method("read", ReadLease, environment),
-      Method("write", WriteLease, environment),      Method("release", ReleaseLease, environment),
-      Method("identify", Identify, environment),     Method("probe", Probe, environment),
+      Method("claim", ClaimLease, environment),
+      Method("create", CreateLockFile, environment),
+      Method("drop", DropLease, environment),
       Method("failure", Failure, environment),
+      Method("identify", IdentifyFile, environment),
+      Method("isLink", IsLinkAt, environment),
+      Method("mounts", Mounts, environment),
+      Method("names", LeaseNames, environment),
+      Method("peek", PeekAt, environment),
+      Method("probe", ProbeAt, environment),
+      Method("read", ReadLease, environment),
+      Method("release", ReleaseLease, environment),
+      Method("request", RequestLease, environment),
+      Method("requestDistant", RequestDistantLease, environment),
+      Method("trust", TrustVolume, environment),
+      Method("write", WriteLease, environment),
   };
   napi_value functions = nullptr;
   napi_create_object(env, &functions);

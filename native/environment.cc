@@ -49,6 +49,19 @@ void Environment::Settled() {
   if (--expected_ == 0) napi_unref_threadsafe_function(env_, notices_);
 }
 
+bool Environment::Trusts(uint64_t volume) {
+  for (const uint64_t trusted : trusted_) {
+    if (trusted == volume) return true;
+  }
+  strange_ = volume;
+  return false;
+}
+
+void Environment::Trust() {
+  trusted_[next_trusted_] = strange_;
+  next_trusted_ = (next_trusted_ + 1) % kMostVolumes;
+}
+
 void Environment::Deliver(napi_env env, napi_value on_settled, void*, void* lease) {
   if (env == nullptr) return;
   napi_value receiver;

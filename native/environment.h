@@ -22,16 +22,25 @@ class Environment {
   void Expect();
   void Settled();
 
+  // Whether it was found out what filesystem this is. One that is not trusted yet is remembered for Trust().
+  bool Trusts(uint64_t volume);
+  void Trust();
+
   // What the last call that answered kFailed failed with.
   Result last_failure;
 
  private:
+  static constexpr int kMostVolumes = 64;
+
   static void Close(void* environment);
   static void Deliver(napi_env env, napi_value on_settled, void* context, void* lease);
 
   napi_env env_ = nullptr;
   napi_threadsafe_function notices_ = nullptr;
   int expected_ = 0;
+  uint64_t trusted_[kMostVolumes] = {};  // 0 is no volume
+  int next_trusted_ = 0;
+  uint64_t strange_ = 0;
 };
 
 }  // namespace holdfast

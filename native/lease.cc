@@ -1,145 +1,91 @@
-// The registry: the tables of all leases of this process, and each transition between their states.
+// Each transition between the states of a lease. What differs for a distant file is in distant.cc.
 #include "lease.h"
 
-#include <stdlib.h>
+#include <string.h>
 
-#include <new>
-
+#include "distant.h"
 #include "environment.h"
-#include "thread.h"
+#include "registry.h"
 #include "waiter.h"
 
 namespace holdfast {
 namespace {
 
-constexpr size_t kBuckets = 1024;
-constexpr int kMostThreads = 512;
-
-// A path that is replaced between open and lock is opened again; this often before it counts as absent.
-constexpr int kMostReplacements = 64;
-
-// Never destroyed: waiter threads may outlive exit().
-Mutex mutex;
-Lease* leases_by_id[kBuckets];
-Lease* leases_by_file[kBuckets];
-uint64_t last_id = 0;
-int threads = 0;
-
-Lease** BucketOfId(uint64_t id) { return &leases_by_id[id % kBuckets]; }
-
-Lease** BucketOfFile(const Identity& identity) {
-  const uint64_t mixed = (identity.low ^ (identity.high << 1) ^ (identity.volume << 7)) * 0x9E3779B97F4A7C15u;
-  return &leases_by_file[(mixed >> 32) % kBuckets];
-}
-
-void Link(Lease* lease) {
-  lease->id = ++last_id;
-  Lease** by_id = BucketOfId(lease->id);
-  lease->next_with_id = *by_id;
-  *by_id = lease;
-  Lease** by_file = BucketOfFile(lease->file.identity());
-  lease->next_with_file = *by_file;
-  *by_file = lease;
-}
-
-void Unlink(Lease* lease) {
-  Lease** link = BucketOfId(lease->id);
-  while (*link != lease) link = &(*link)->next_with_id;
-  *link = lease->next_with_id;
-  link = BucketOfFile(lease->file.identity());
-  while (*link != lease) link = &(*link)->next_with_file;
-  *link = lease->next_with_file;
-}
-
-Lease* Find(const Environment* environment, uint64_t id) {
-  Lease* lease = *BucketOfId(id);
-  while (lease != nullptr && lease->id != id) lease = lease->next_with_id;
-  return lease != nullptr && lease->environment == environment ? lease : nullptr;
-}
-
-Lease* FindHeld(const Environment* environment, uint64_t id) {
-  Lease* lease = Find(environment, id);
-  return lease != nullptr && lease->state == State::kHeld ? lease : nullptr;
-}
-
-Lease* FindWanted(const Environment* environment, const Identity& identity) {
-  Lease* lease = *BucketOfFile(identity);
-  while (lease != nullptr && !(lease->environment == environment && lease->state != State::kOrphaned &&
-                               lease->file.identity() == identity)) {
-    lease = lease->next_with_file;
-  }
-  return lease;
-}
-
-uint64_t AdoptOrphan(const Environment* environment, const Identity& identity, Mode mode) {
-  for (Lease* lease = *BucketOfFile(identity); lease != nullptr; lease = lease->next_with_file) {
-    if (lease->state == State::kOrphaned && lease->environment == environment && lease->mode == mode &&
-        lease->file.identity() == identity) {
-      lease->state = State::kWaiting;
-      return lease->id;
-    }
-  }
-  return 0;
-}
-
-Lease* NewLease(Environment* environment, Mode mode, State state, LockFile* file) {
-  void* memory = malloc(sizeof(Lease));
-  if (memory == nullptr) return nullptr;
-  Lease* lease = new (memory) Lease();
+Lease* NewLease(Environment* environment, Mode mode, State state) {
+  Lease* lease = New<Lease>();
   lease->environment = environment;
   lease->mode = mode;
   lease->state = state;
-  lease->file = static_cast<LockFile&&>(*file);
   return lease;
 }
 
-void Delete(Lease* lease) {
-  lease->~Lease();
-  free(lease);
+void DeleteLease(Lease* lease) {
+  if (lease->distant != nullptr) Delete(lease->distant);
+  Delete(lease);
 }
 
 void UnlockAndDelete(Lease* lease) {
-  lease->file.Unlock();
-  Delete(lease);
-}
-
-Answer OutOfMemory() { return Answer::Of({Outcome::kFailed, kOutOfMemory, "malloc"}); }
-
-Answer Hold(Environment* environment, Mode mode, LockFile* file) {
-  Lease* lease = NewLease(environment, mode, State::kHeld, file);
-  if (lease == nullptr) return OutOfMemory();
-  MutexGuard guard(mutex);
-  Link(lease);
-  return Answer::Of(Kind::kGranted, lease->id);
-}
-
-Answer StartWait(Environment* environment, Mode mode, LockFile* file) {
-  Lease* lease = NewLease(environment, mode, State::kWaiting, file);
-  if (lease == nullptr) return OutOfMemory();
-  bool started = false;
-  {
-    MutexGuard guard(mutex);
-    if (threads < kMostThreads) {
-      ++threads;
-      Link(lease);
-      started = true;
-    }
+  if (lease->distant != nullptr) {
+    ReleaseDistant(&lease->file, Ending());
+  } else {
+    lease->file.Unlock();
   }
-  if (started) {
-    const uint64_t id = lease->id;  // the lease is the thread's from the next line on
-    if (StartWaiter(lease)) {
-      environment->Expect();
-      return Answer::Of(Kind::kWaiting, id);
+  DeleteLease(lease);
+}
+
+// Links a lease and starts its thread, or deletes it.
+Answer StartWait(Lease* lease) {
+  {
+    MutexGuard guard(registry);
+    if (!CountThread()) {
+      DeleteLease(lease);
+      return Answer::Of(Kind::kNoThread);
     }
-    MutexGuard guard(mutex);
-    --threads;
+    Link(lease);
+  }
+  const uint64_t id = lease->id;  // the lease is the thread's from the next line on
+  Environment* environment = lease->environment;
+  if (StartWaiter(lease)) {
+    environment->Expect();
+    return Answer::Of(Kind::kWaiting, id);
+  }
+  {
+    MutexGuard guard(registry);
+    UncountThread();
     Unlink(lease);
   }
-  Delete(lease);
+  DeleteLease(lease);
   return Answer::Of(Kind::kNoThread);
 }
 
+// Under the mutex. 0 when there is no such orphan.
+uint64_t Adopt(Lease* orphan) {
+  if (orphan == nullptr) return 0;
+  orphan->state = State::kWaiting;
+  return orphan->id;
+}
+
+Result NamesNow(const Lease* lease, const char* path, const Identity& identity) {
+  return lease->distant == nullptr ? LockFile::PathNames(path, identity) : DistantNames(path, identity);
+}
+
+bool BeginsWith(LockFile* file, const char* prefix, size_t size) {
+  char bytes[64];
+  size_t length = 0;
+  return size <= sizeof(bytes) && file->Read(bytes, size, &length).done() && length == size &&
+         memcmp(bytes, prefix, size) == 0;
+}
+
 }  // namespace
+
+Answer Hold(Environment* environment, Mode mode, LockFile* file, Distant* distant) {
+  Lease* lease = NewLease(environment, mode, State::kHeld);
+  lease->file = static_cast<LockFile&&>(*file);
+  lease->distant = distant;
+  MutexGuard guard(registry);
+  Link(lease);
+  return Answer::Of(Kind::kGranted, lease->id);
+}
 
 Answer Request(Environment* environment, const char* path, Mode mode, How how) {
   const bool waits = how == How::kTryThenWait || how == How::kWait;
@@ -148,16 +94,17 @@ Answer Request(Environment* environment, const char* path, Mode mode, How how) {
     const Result opened = LockFile::Open(path, &file);
     if (opened.outcome == Outcome::kAbsent) return Answer::Of(Kind::kAbsent);
     if (!opened.done()) return Answer::Of(opened);
+    if (!environment->Trusts(file.identity().volume)) return Answer::Of(Kind::kStrange);
 
     uint64_t adopted = 0;
     {
-      MutexGuard guard(mutex);
+      MutexGuard guard(registry);
       if (how != How::kLastTry) {
         const Lease* known = FindWanted(environment, file.identity());
         if (known != nullptr) return Answer::Of(Kind::kKnown, known->id);
       }
       if (waits && (mode == Mode::kExclusive || how == How::kWait)) {
-        adopted = AdoptOrphan(environment, file.identity(), mode);
+        adopted = Adopt(FindOrphan(environment, file.identity(), mode));
       }
     }
 
@@ -165,7 +112,7 @@ Answer Request(Environment* environment, const char* path, Mode mode, How how) {
       const Result locked = file.TryLock(mode);
       if (locked.done()) {
         const Result named = LockFile::PathNames(path, file.identity());
-        if (named.done()) return Hold(environment, mode, &file);
+        if (named.done()) return Hold(environment, mode, &file, nullptr);
         file.Unlock();
         if (named.outcome == Outcome::kFailed) return Answer::Of(named);
         continue;
@@ -173,48 +120,68 @@ Answer Request(Environment* environment, const char* path, Mode mode, How how) {
       if (locked.outcome == Outcome::kFailed) return Answer::Of(locked);
       if (!waits) return Answer::Of(Kind::kBusy);
       // A shared request tries first: an orphan that waits behind a writer must not keep it from joining readers.
-      MutexGuard guard(mutex);
-      adopted = AdoptOrphan(environment, file.identity(), mode);
+      MutexGuard guard(registry);
+      adopted = Adopt(FindOrphan(environment, file.identity(), mode));
     }
 
     if (adopted != 0) {
       environment->Expect();
       return Answer::Of(Kind::kWaiting, adopted);
     }
-    return StartWait(environment, mode, &file);
+    Lease* lease = NewLease(environment, mode, State::kWaiting);
+    lease->file = static_cast<LockFile&&>(file);
+    return StartWait(lease);
   }
   return Answer::Of(Kind::kAbsent);
+}
+
+Answer WaitDistant(Environment* environment, const char* path, const char* target, Mode mode, How how) {
+  uint64_t adopted;
+  {
+    MutexGuard guard(registry);
+    adopted = Adopt(FindDistant(environment, path, mode, State::kOrphaned));
+  }
+  if (adopted != 0) {
+    environment->Expect();
+    return Answer::Of(Kind::kWaiting, adopted);
+  }
+  Lease* lease = NewLease(environment, mode, State::kWaiting);
+  lease->distant = New<Distant>(path, target, how);
+  return StartWait(lease);
 }
 
 Answer Claim(Environment* environment, uint64_t id, const char* path) {
   Lease* lease;
   State state;
+  bool other = false;
   {
-    MutexGuard guard(mutex);
+    MutexGuard guard(registry);
     lease = Find(environment, id);
     if (lease == nullptr || lease->state == State::kHeld) return Answer::Of(Kind::kReplaced);
     state = lease->state;
     if (state == State::kWaiting || state == State::kOrphaned) return Answer::Of(Kind::kWaiting, id);
-    if (state == State::kFailed) Unlink(lease);
     if (state == State::kGranted) lease->state = State::kHeld;
+    if (state == State::kAlias) other = Find(environment, lease->distant->other) != nullptr;
+    if (state != State::kGranted) Unlink(lease);
   }
   environment->Settled();
-  if (state == State::kFailed) {
-    const Answer answer = Answer::Of(lease->failure);
-    Delete(lease);
+  if (state != State::kGranted) {
+    Answer answer = Answer::Of(lease->failure);
+    if (state == State::kAlias) answer = Answer::Of(Kind::kReplaced);
+    if (other) answer = Answer::Of(Kind::kKnown, lease->distant->other);
+    UnlockAndDelete(lease);
     return answer;
   }
-  const Result named = LockFile::PathNames(path, lease->file.identity());
+  const Result named = NamesNow(lease, path, lease->file.identity());
   if (named.done()) return Answer::Of(Kind::kGranted, id);
-  LockFile file = Release(environment, id);
-  file.Unlock();
+  Release(environment, id, Ending());
   return named.outcome == Outcome::kReplaced ? Answer::Of(Kind::kReplaced) : Answer::Of(named);
 }
 
 void Drop(Environment* environment, uint64_t id) {
   Lease* ended = nullptr;
   {
-    MutexGuard guard(mutex);
+    MutexGuard guard(registry);
     Lease* lease = Find(environment, id);
     if (lease == nullptr || lease->state == State::kHeld || lease->state == State::kOrphaned) return;
     if (lease->state == State::kWaiting) {
@@ -230,56 +197,65 @@ void Drop(Environment* environment, uint64_t id) {
 
 Result Names(Environment* environment, uint64_t id, const char* path) {
   Identity identity;
+  const Lease* lease;  // held, so only this thread can end it
   {
-    MutexGuard guard(mutex);
-    const Lease* lease = FindHeld(environment, id);
+    MutexGuard guard(registry);
+    lease = FindHeld(environment, id);
     if (lease == nullptr) return Result::Of(Outcome::kReplaced);
     identity = lease->file.identity();
   }
-  return LockFile::PathNames(path, identity);
+  return NamesNow(lease, path, identity);
 }
 
-LockFile* FileOf(Environment* environment, uint64_t id) {
-  MutexGuard guard(mutex);
-  Lease* lease = FindHeld(environment, id);
-  return lease == nullptr ? nullptr : &lease->file;
-}
-
-LockFile Release(Environment* environment, uint64_t id) {
-  LockFile file;
+Result Read(Environment* environment, uint64_t id, char* bytes, size_t size, size_t* length) {
   Lease* lease;
   {
-    MutexGuard guard(mutex);
+    MutexGuard guard(registry);
     lease = FindHeld(environment, id);
-    if (lease == nullptr) return file;
+  }
+  if (lease == nullptr) return Result::Of(Outcome::kAbsent);
+  if (lease->distant != nullptr) return ReadDistant(environment, id, bytes, size, length);
+  return lease->file.Read(bytes, size, length);
+}
+
+Result Write(Environment* environment, uint64_t id, const char* bytes, size_t size) {
+  Lease* lease;
+  {
+    MutexGuard guard(registry);
+    lease = FindHeld(environment, id);
+  }
+  if (lease == nullptr) return Result::Of(Outcome::kAbsent);
+  if (lease->distant != nullptr) return WriteDistant(environment, id, bytes, size);
+  if (!lease->file.writable()) return Result::Of(Outcome::kAbsent);
+  return lease->file.Write(bytes, size, 0);
+}
+
+void Release(Environment* environment, uint64_t id, const Ending& ending) {
+  Lease* lease;
+  {
+    MutexGuard guard(registry);
+    lease = FindHeld(environment, id);
+    if (lease == nullptr) return;
     Unlink(lease);
   }
-  file = static_cast<LockFile&&>(lease->file);
-  Delete(lease);
-  return file;
+  if (lease->distant != nullptr) {
+    ReleaseDistant(&lease->file, ending);
+  } else {
+    Stamp(&lease->file, ending);
+    lease->file.Unlock();
+  }
+  DeleteLease(lease);
 }
 
 void ReleaseAll(Environment* environment) {
-  Lease* ended = nullptr;
+  Lease* ended;
   {
-    MutexGuard guard(mutex);
-    for (Lease*& bucket : leases_by_id) {
-      for (Lease *lease = bucket, *next; lease != nullptr; lease = next) {
-        next = lease->next_with_id;
-        if (lease->environment != environment) continue;
-        if (lease->state == State::kWaiting || lease->state == State::kOrphaned) {
-          lease->state = State::kOrphaned;
-          lease->environment = nullptr;
-        } else {
-          Unlink(lease);
-          lease->next_with_id = ended;
-          ended = lease;
-        }
-      }
-    }
+    MutexGuard guard(registry);
+    ended = UnlinkAll(environment);
   }
   while (ended != nullptr) {
     Lease* next = ended->next_with_id;
+    if (ended->distant != nullptr) LeaveDistant(&ended->file);  // an environment that ends waits for nothing
     UnlockAndDelete(ended);
     ended = next;
   }
@@ -287,17 +263,23 @@ void ReleaseAll(Environment* environment) {
 
 void Settle(Lease* lease, const Result& result) {
   {
-    MutexGuard guard(mutex);
-    --threads;
+    MutexGuard guard(registry);
+    UncountThread();
     if (lease->state == State::kWaiting) {
-      lease->state = result.done() ? State::kGranted : State::kFailed;
+      const bool alias = lease->distant != nullptr && lease->distant->other != 0;
+      lease->state = alias ? State::kAlias : result.done() ? State::kGranted : State::kFailed;
       lease->failure = result;
       if (lease->environment->Notify(lease->id)) return;
     }
     Unlink(lease);
   }
   if (result.done()) lease->file.Unlock();
-  Delete(lease);
+  DeleteLease(lease);
+}
+
+void Stamp(LockFile* file, const Ending& ending) {
+  if (ending.size <= ending.prefix || !BeginsWith(file, ending.bytes, ending.prefix)) return;
+  file->Write(ending.bytes + ending.prefix, ending.size - ending.prefix, ending.prefix);
 }
 
 }  // namespace holdfast

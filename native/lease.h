@@ -18,7 +18,10 @@
 //  7. An environment that ends frees what it holds and was granted, and orphans what it waits for. Its records are
 //     not stamped: for the next holder such an end is a death.
 //  8. An entry of a file exists only while a descriptor is open: the number of a deleted file comes back at once.
-//  9. The kernel's queue decides who is next. A request that comes after this process let others go first (kWait)
+//  9. Nothing that touches the file of a distant lease (its filesystem may never answer) runs on the environment's
+//     thread: its waiter thread opens it, and everything later is done aside (aside.h). While such work has the file,
+//     the lease is without it, and other work is refused; if the lease has ended meanwhile, the work unlocks and closes.
+// 10. The kernel's queue decides who is next. A request that comes after this process let others go first (kWait)
 //     makes no fresh try; nor does an exclusive one that finds an orphan already in the queue.
 #ifndef HOLDFAST_NATIVE_LEASE_H_
 #define HOLDFAST_NATIVE_LEASE_H_
@@ -28,12 +31,17 @@
 namespace holdfast {
 
 class Environment;
+struct Distant;
+
+// The place of the record in a lock file: src/record-page.ts knows what is in it.
+constexpr size_t kRecordSize = 512;
 
 enum class State : uint8_t {
   kWaiting,   // a thread is blocked in the kernel, and a request wants the lock
   kOrphaned,  // a thread is blocked in the kernel, and nobody wants the lock
   kGranted,   // the kernel granted it; the environment has been told and has not claimed it yet
   kFailed,    // the kernel refused it; likewise
+  kAlias,     // its path named the file of another lease of this environment; likewise
   kHeld,      // claimed
 };
 
@@ -44,6 +52,7 @@ struct Lease {
   State state = State::kHeld;
   LockFile file;
   Result failure;
+  Distant* distant = nullptr;  // null for a file that is dealt with here
   Lease* next_with_id = nullptr;
   Lease* next_with_file = nullptr;
 };
@@ -64,6 +73,7 @@ enum class Kind : uint8_t {
   kAbsent,    // there is no lock file at the path
   kReplaced,  // the path does not name the locked file any more; the lease has ended
   kFailed,    // see `failure`
+  kStrange,   // the file lies on a volume that the environment does not trust yet; nothing was done
 };
 
 struct Answer {
@@ -75,12 +85,26 @@ struct Answer {
   static Answer Of(const Result& failure) { return {Kind::kFailed, 0, failure}; }
 };
 
+// What is written when a hold ends: `bytes` from `prefix` on, only while the file begins with what is before that,
+// because others may have put data of their own there.
+struct Ending {
+  const char* bytes = nullptr;
+  size_t size = 0;
+  size_t prefix = 0;
+};
+
 // All functions below are called on the thread of `environment`. An id of another environment, or of a lease that
 // has ended, names nothing: ending twice is harmless.
 
+// For a file whose filesystem answers: open and try are done here.
 Answer Request(Environment* environment, const char* path, Mode mode, How how);
 
-// Takes a granted lease, if `path` still names the locked file. kWaiting when the kernel has not granted it yet.
+// For a distant one: kTry waits for the answer, but only so long; the others leave all of it to the waiter thread, which
+// makes the lock file of `target` where there is none.
+Answer RequestDistant(Environment* environment, const char* path, const char* target, Mode mode, How how);
+
+// Takes a granted lease, if `path` still names the locked file. kWaiting when the kernel has not granted it yet; kKnown
+// when the file turned out to be that of another lease.
 Answer Claim(Environment* environment, uint64_t id, const char* path);
 
 // No request wants this lease any more: an ungranted wait becomes an orphan, a granted one is freed.
@@ -89,15 +113,20 @@ void Drop(Environment* environment, uint64_t id);
 // Whether `path` names the file of this lease.
 Result Names(Environment* environment, uint64_t id, const char* path);
 
-// The file of a held lease, for its record; null when there is no such lease.
-LockFile* FileOf(Environment* environment, uint64_t id);
+// The start of the file of a held lease.
+Result Read(Environment* environment, uint64_t id, char* bytes, size_t size, size_t* length);
 
-// Takes a held lease out of the tables and hands its file to the caller, who stamps, unlocks and closes it.
-LockFile Release(Environment* environment, uint64_t id);
+// kAbsent where the file is not writable.
+Result Write(Environment* environment, uint64_t id, const char* bytes, size_t size);
+
+// Takes a held lease out of the tables, writes its ending, unlocks and closes.
+void Release(Environment* environment, uint64_t id, const Ending& ending);
 
 void ReleaseAll(Environment* environment);
 
-// The waiter thread's report (waiter.cc).
+void Stamp(LockFile* file, const Ending& ending);
+
+// The waiter thread's report (waiter.cc, distant.cc). The lease is not the thread's any more.
 void Settle(Lease* lease, const Result& result);
 
 }  // namespace holdfast

@@ -41,6 +41,8 @@ struct Result {
 
 // In Node's numbering, like every error here.
 extern const int kOutOfMemory;
+extern const int kTimedOut;
+extern const int kTryAgain;
 
 // What makes two names one file: device and inode on POSIX, volume and 128-bit file id on Windows.
 struct Identity {
@@ -84,9 +86,10 @@ class LockFile {
   // carries no record.
   static Result Open(const char* path, LockFile* file);
 
-  // Creates an empty lock file; kBusy means that it exists already. `uid` and `gid` below zero leave the owner
-  // alone; on Windows owner and mode mean nothing and the directory's access list is inherited.
-  static Result Create(const char* path, uint32_t mode, int64_t uid, int64_t gid);
+  // Creates an empty lock file that whoever can use `target` can use too: with its read and write bits and, when we
+  // are root, its owner; for ourselves alone where there is no target to be seen. On Windows the directory's access
+  // list is inherited instead. kBusy means that the file exists already.
+  static Result Create(const char* path, const char* target);
 
   // One non-blocking try.
   Result TryLock(Mode mode);
@@ -105,6 +108,7 @@ class LockFile {
   Result Read(char* bytes, size_t size, size_t* length);
   Result Write(const char* bytes, size_t size, size_t offset);
 
+  bool valid() const { return handle_ >= 0; }
   const Identity& identity() const { return identity_; }
   bool writable() const { return writable_; }
 

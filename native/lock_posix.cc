@@ -53,6 +53,8 @@ int Flock(int fd, int operation) {
 }  // namespace
 
 const int kOutOfMemory = -ENOMEM;
+const int kTimedOut = -ETIMEDOUT;
+const int kTryAgain = -EAGAIN;
 
 bool LockFile::IsLink(const char* path) {
   struct stat status;
@@ -88,10 +90,16 @@ Result LockFile::Open(const char* path, LockFile* file) {
   return {};
 }
 
-Result LockFile::Create(const char* path, uint32_t mode, int64_t uid, int64_t gid) {
+Result LockFile::Create(const char* path, const char* target) {
+  mode_t mode = S_IRUSR | S_IWUSR;
+  struct stat like;
+  const bool known = stat(target, &like) == 0;
+  if (!known && errno != ENOENT && errno != ENOTDIR && errno != EACCES) return Failed("stat", errno);
+  if (known) mode |= like.st_mode & (S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH);
+
   int fd;
   do {
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, S_IRUSR | S_IWUSR);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return errno == EEXIST ? Result::Of(Outcome::kBusy) : Failed("open", errno);
 
@@ -99,11 +107,10 @@ Result LockFile::Create(const char* path, uint32_t mode, int64_t uid, int64_t gi
   created.handle_ = fd;
   // The owner first: chown clears mode bits. A file that could not be given away is still a lock file, so a
   // filesystem without owners or modes is no failure.
-  if (uid >= 0 && gid >= 0 && fchown(fd, static_cast<uid_t>(uid), static_cast<gid_t>(gid)) != 0 &&
-      errno == EIO) {
+  if (known && geteuid() == 0 && fchown(fd, like.st_uid, like.st_gid) != 0 && errno == EIO) {
     return Failed("fchown", errno);
   }
-  if (fchmod(fd, static_cast<mode_t>(mode)) != 0 && errno == EIO) return Failed("fchmod", errno);
+  if (fchmod(fd, mode) != 0 && errno == EIO) return Failed("fchmod", errno);
   return {};
 }
 

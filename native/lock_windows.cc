@@ -158,6 +158,8 @@ DWORD Flags(Mode mode) { return mode == Mode::kExclusive ? LOCKFILE_EXCLUSIVE_LO
 }  // namespace
 
 const int kOutOfMemory = kNoMemory;
+const int kTimedOut = -4039;  // libuv's UV_ETIMEDOUT
+const int kTryAgain = -4088;  // libuv's UV_EAGAIN
 
 bool LockFile::IsLink(const char* path) {
   const WidePath wide(path);
@@ -212,7 +214,7 @@ Result LockFile::Open(const char* path, LockFile* file) {
   return {};
 }
 
-Result LockFile::Create(const char* path, uint32_t, int64_t, int64_t) {
+Result LockFile::Create(const char* path, const char*) {
   const WidePath wide(path);
   if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
   DWORD error = ERROR_SUCCESS;

@@ -1,5 +1,5 @@
-// The few things besides locks that the operating system is asked for: a mutex, a detached thread, a library that
-// stays in memory. Written per system, like lock.h, so that the addon needs no C++ library at run time.
+// The few things besides locks that the operating system is asked for: a mutex, a bell, a detached thread, a library
+// that stays in memory. Written per system, like lock.h, so that the addon needs no C++ library at run time.
 #ifndef HOLDFAST_NATIVE_THREAD_H_
 #define HOLDFAST_NATIVE_THREAD_H_
 
@@ -19,6 +19,7 @@ class Mutex {
   void Unlock();
 
  private:
+  friend class Bell;
 #if defined(_WIN32)
   SRWLOCK mutex_ = SRWLOCK_INIT;
 #else
@@ -35,6 +36,28 @@ class MutexGuard {
 
  private:
   Mutex& mutex_;
+};
+
+// What one thread waits for and another tells, under one mutex.
+class Bell {
+ public:
+  Bell();
+  ~Bell();
+  Bell(const Bell&) = delete;
+  Bell& operator=(const Bell&) = delete;
+
+  void Ring();
+
+  // Leaves the mutex meanwhile. Returns at a ring, sometimes without one, and at the latest when the time has passed:
+  // the caller looks again at what it waits for. False: the time has passed.
+  bool Wait(Mutex& mutex, int milliseconds);
+
+ private:
+#if defined(_WIN32)
+  CONDITION_VARIABLE bell_;
+#else
+  pthread_cond_t bell_;
+#endif
 };
 
 // Starts a detached thread with a small stack and every signal blocked; false when there is no thread to be had.

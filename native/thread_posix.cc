@@ -2,6 +2,7 @@
 #include "thread.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -32,11 +33,49 @@ size_t StackSize() {
   return floor >= kStackSize ? floor + kStackSize : kStackSize;
 }
 
+// By a clock that nobody sets. macOS has no condition with another clock, but one with a relative time.
+#if defined(__APPLE__)
+void Initialise(pthread_cond_t* bell) { pthread_cond_init(bell, nullptr); }
+
+int WaitFor(pthread_cond_t* bell, pthread_mutex_t* mutex, const timespec& time) {
+  return pthread_cond_timedwait_relative_np(bell, mutex, &time);
+}
+#else
+void Initialise(pthread_cond_t* bell) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(bell, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
+int WaitFor(pthread_cond_t* bell, pthread_mutex_t* mutex, const timespec& time) {
+  constexpr long kSecond = 1000000000L;
+  timespec end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += time.tv_sec + (end.tv_nsec + time.tv_nsec) / kSecond;
+  end.tv_nsec = (end.tv_nsec + time.tv_nsec) % kSecond;
+  return pthread_cond_timedwait(bell, mutex, &end);
+}
+#endif
+
+timespec Time(int milliseconds) { return {milliseconds / 1000, (milliseconds % 1000) * 1000000L}; }
+
 }  // namespace
 
 void Mutex::Lock() { pthread_mutex_lock(&mutex_); }
 
 void Mutex::Unlock() { pthread_mutex_unlock(&mutex_); }
+
+Bell::Bell() { Initialise(&bell_); }
+
+Bell::~Bell() { pthread_cond_destroy(&bell_); }
+
+void Bell::Ring() { pthread_cond_broadcast(&bell_); }
+
+bool Bell::Wait(Mutex& mutex, int milliseconds) {
+  return WaitFor(&bell_, &mutex.mutex_, Time(milliseconds)) != ETIMEDOUT;
+}
 
 bool StartDetachedThread(void (*run)(void*), void* argument) {
   Start* start = static_cast<Start*>(malloc(sizeof(Start)));
@@ -63,7 +102,7 @@ bool StartDetachedThread(void (*run)(void*), void* argument) {
 }
 
 void Pause(int milliseconds) {
-  const timespec pause = {milliseconds / 1000, (milliseconds % 1000) * 1000000L};
+  const timespec pause = Time(milliseconds);
   nanosleep(&pause, nullptr);
 }
 

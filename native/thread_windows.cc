@@ -27,6 +27,16 @@ void Mutex::Lock() { AcquireSRWLockExclusive(&mutex_); }
 
 void Mutex::Unlock() { ReleaseSRWLockExclusive(&mutex_); }
 
+Bell::Bell() { InitializeConditionVariable(&bell_); }
+
+Bell::~Bell() = default;
+
+void Bell::Ring() { WakeAllConditionVariable(&bell_); }
+
+bool Bell::Wait(Mutex& mutex, int milliseconds) {
+  return SleepConditionVariableSRW(&bell_, &mutex.mutex_, static_cast<DWORD>(milliseconds), 0) != 0;
+}
+
 bool StartDetachedThread(void (*run)(void*), void* argument) {
   Start* start = static_cast<Start*>(malloc(sizeof(Start)));
   if (start == nullptr) return false;

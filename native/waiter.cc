@@ -1,5 +1,6 @@
 #include "waiter.h"
 
+#include "distant.h"
 #include "thread.h"
 
 namespace holdfast {
@@ -11,7 +12,11 @@ constexpr int kLingerMilliseconds = 2;
 
 void Wait(void* argument) {
   Lease* lease = static_cast<Lease*>(argument);
-  Settle(lease, lease->file.WaitLock(lease->mode));
+  if (lease->distant == nullptr) {
+    Settle(lease, lease->file.WaitLock(lease->mode));
+  } else {
+    WaitForDistant(lease);
+  }
   Pause(kLingerMilliseconds);
 }
 

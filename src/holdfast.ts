@@ -18,7 +18,7 @@ import {
   type Locate,
 } from './options.js'
 
-export type TryAcquireOptions = Pick<AcquireOptions, 'mode' | 'label' | 'lockfile' | 'record'>
+export type TryAcquireOptions = Pick<AcquireOptions, 'mode' | 'label' | 'lockfile' | 'record' | 'filesystem'>
 
 type Path = string | URL
 type Section<T> = (hold: Hold) => T | Promise<T>
@@ -96,7 +96,7 @@ export class Holdfast {
     return ended
   }
 
-  readonly #locate: Locate = (path, lockfile) => this.#coordinator.kernel.locate(path, lockfile)
+  readonly #locate: Locate = (path, where) => this.#coordinator.kernel.locate(path, where)
 
   get #coordinator(): Coordinator {
     this.#opened ??= new Coordinator(this.#open(), this.#clock)

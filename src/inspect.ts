@@ -22,10 +22,9 @@ export interface LockState {
 }
 
 export function inspectLock(kernel: Kernel, file: LockTarget): LockState {
-  const { lockfile } = file
   const probe = probed(kernel, file)
   const record = parseRecord(probe.content)
-  const holders = probe.state === 'absent' ? [] : processHolders(lockfile)
+  const holders = probe.state === 'absent' || file.filesystem.distant ? [] : processHolders(file.lockfile)
   if (probe.state === 'held') return { state: 'held', record, holders }
   const abandoned = record !== null && record.state !== 'free'
   return { state: abandoned ? 'abandoned' : 'free', record, holders }
@@ -33,7 +32,7 @@ export function inspectLock(kernel: Kernel, file: LockTarget): LockState {
 
 function probed(kernel: Kernel, file: LockTarget): Probe {
   try {
-    return kernel.probe(file.lockfile)
+    return kernel.probe(file)
   } catch (error) {
     throw systemError(error, file)
   }

@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url'
 
 import { invalidType, invalidValue, outOfRange } from './errors.js'
-import type { LockTarget, Mode } from './kernel/kernel.js'
+import type { LockTarget, Mode, Where } from './kernel/kernel.js'
 
 export interface AcquireOptions {
   /** `'exclusive'` by default. */
@@ -21,6 +21,11 @@ export interface AcquireOptions {
   lockfile?: string | undefined
   /** Whether the lock file tells who holds it; true by default. Without it there is no `fence`. */
   record?: boolean | undefined
+  /**
+   * `'strict'` refuses a filesystem of which nobody can tell whether its locks exclude everybody (FUSE, 9p, virtiofs).
+   * By default, `'any'`, such a filesystem is used, and told of once by an event or a warning.
+   */
+  filesystem?: 'any' | 'strict' | undefined
 }
 
 /** What acquireAll() takes: one name for several files makes no sense, and an endless wait could not be undone. */
@@ -39,13 +44,13 @@ export interface Request {
 const DEFAULT_TIMEOUT = 30_000
 
 type OptionName = keyof AcquireOptions
-const ACQUIRE: readonly OptionName[] = ['mode', 'timeout', 'signal', 'label', 'lockfile', 'record']
-const TRY_ACQUIRE: readonly OptionName[] = ['mode', 'label', 'lockfile', 'record']
-const ACQUIRE_ALL: readonly OptionName[] = ['mode', 'timeout', 'signal', 'label', 'record']
+const ACQUIRE: readonly OptionName[] = ['mode', 'timeout', 'signal', 'label', 'lockfile', 'record', 'filesystem']
+const TRY_ACQUIRE: readonly OptionName[] = ['mode', 'label', 'lockfile', 'record', 'filesystem']
+const ACQUIRE_ALL: readonly OptionName[] = ['mode', 'timeout', 'signal', 'label', 'record', 'filesystem']
 const INSPECT: readonly OptionName[] = ['lockfile']
 
 /** Which lock stands for a path: the engine's business, and asked only after every argument was found good. */
-export type Locate = (path: string, lockfile: string | undefined) => LockTarget
+export type Locate = (path: string, where: Where) => LockTarget
 
 export function acquireRequest(locate: Locate, path: unknown, options: unknown): Request {
   return request(locate, pathText('path', path), read(options, ACQUIRE))
@@ -65,13 +70,13 @@ export function acquireAllRequests(locate: Locate, paths: unknown, options: unkn
 }
 
 export function inspectTarget(locate: Locate, path: unknown, options: unknown): LockTarget {
-  return locate(pathText('path', path), read(options, INSPECT).lockfile)
+  return locate(pathText('path', path), { lockfile: read(options, INSPECT).lockfile, strict: false })
 }
 
 function request(locate: Locate, path: string, values: AcquireOptions): Request {
   values.signal?.throwIfAborted()
   return {
-    file: locate(path, values.lockfile),
+    file: locate(path, { lockfile: values.lockfile, strict: values.filesystem === 'strict' }),
     mode: values.mode ?? 'exclusive',
     timeout: values.timeout ?? DEFAULT_TIMEOUT,
     signal: values.signal,
@@ -89,6 +94,7 @@ function none(): AcquireOptions {
     label: undefined,
     lockfile: undefined,
     record: undefined,
+    filesystem: undefined,
   }
 }
 const NONE: Readonly<AcquireOptions> = none()
@@ -134,6 +140,10 @@ const READERS: Record<OptionName, (values: AcquireOptions, value: unknown) => vo
   record(values, value) {
     if (typeof value !== 'boolean') throw invalidType('options.record', 'a boolean', value)
     values.record = value
+  },
+  filesystem(values, value) {
+    if (value !== 'any' && value !== 'strict') throw invalidValue('options.filesystem', `'any' or 'strict'`, value)
+    values.filesystem = value
   },
 }
 

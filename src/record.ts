@@ -7,7 +7,6 @@
 //
 // The layout is an on-disk contract between versions: fields may be added, never moved or changed. How it is written,
 // and read without parsing, is in record-page.ts.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { threadId } from 'node:worker_threads'
 
@@ -38,22 +37,6 @@ export interface LockRecord {
 /** This thread, as a holder. */
 export function ownHolder(label: string | undefined): { pid: number; tid: number; host: string; label: string | null } {
   return { pid: process.pid, tid: threadId, host: hostname(), label: label ?? null }
-}
-
-/** The record in the lock file at this path, without locking it; null where there is none that can be read. */
-export function readRecordAt(lockfile: string): LockRecord | null {
-  let descriptor: number | undefined
-  try {
-    // Windows has only the first of these flags; an undefined one counts as none.
-    descriptor = openSync(lockfile, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    if (!fstatSync(descriptor).isFile()) return null
-    const bytes = Buffer.alloc(RECORD_SIZE)
-    return parseRecord(bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, RECORD_SIZE, 0)))
-  } catch {
-    return null
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor)
-  }
 }
 
 /** The record in a lock file's content, one character a byte; null where there is none that can be read. */

@@ -28,7 +28,7 @@ export async function acquireAll(coordinator: Coordinator, requests: readonly Re
       }
       for (const { request } of members) {
         const waited = coordinator.clock.now() - started
-        if (waited > request.timeout) throw timeoutError(request, waited, 0, undefined)
+        if (waited > request.timeout) throw timeoutError(coordinator.kernel, request, waited, 0, undefined)
       }
     } catch (error) {
       release(holds)

@@ -72,7 +72,7 @@ export class Coordinator implements Registry {
     try {
       request.signal?.throwIfAborted()
       const hold = this.tryAcquire(request)
-      if (hold === null) throw timeoutError(request, 0, 0, this.holdOf(request))
+      if (hold === null) throw timeoutError(this.kernel, request, 0, 0, this.holdOf(request))
       this.turn.granted()
       resolve(hold)
     } catch (error) {

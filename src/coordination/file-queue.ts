@@ -102,7 +102,7 @@ export class FileQueue implements Line, Holding {
       return
     }
     const place = [...this.waiters].indexOf(waiter) + 1
-    this.remove(waiter, timeoutError(waiter.request, waiter.waited, place, this.someHold()))
+    this.remove(waiter, timeoutError(this.kernel, waiter.request, waiter.waited, place, this.someHold()))
   }
 
   aborted(waiter: Waiter): void {
@@ -184,6 +184,7 @@ export class FileQueue implements Line, Holding {
       if (answer?.kind !== 'waiting') this.forgetWait(wait)
     }
     if (answer.kind === 'granted') this.begin(answer.lease, wait.mode, first)
+    if (answer.kind === 'known') this.joinQueueOf(answer.lease)
     return answer.kind !== 'waiting'
   }
 

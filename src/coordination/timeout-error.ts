@@ -1,17 +1,19 @@
 // The error of a wait that ran out: who holds the lock, for how long, and where in line the waiter stood.
 import { LockTimeoutError, type LockHolder } from '../errors.js'
+import type { Kernel, LockTarget } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
-import { ownHolder, printable, readRecordAt } from '../record.js'
+import { ownHolder, parseRecord, printable } from '../record.js'
 import type { HoldState } from './hold-state.js'
 
 export function timeoutError(
+  kernel: Kernel,
   request: Request,
   waited: number,
   position: number,
   here: HoldState | undefined,
 ): LockTimeoutError {
   const { target: path, lockfile } = request.file
-  const holder = holderHere(here) ?? holderOnRecord(lockfile)
+  const holder = holderHere(here) ?? holderOnRecord(kernel, request.file)
   const parts = [holder === null ? 'Held by somebody who left no record' : describe(holder)]
   if (position > 0) parts.push(`${ordinal(position)} in queue`)
   const message = `Timed out after ${Math.round(waited)} ms waiting for ${path}. ${parts.join('; ')}.`
@@ -22,8 +24,8 @@ function holderHere(hold: HoldState | undefined): LockHolder | null {
   return hold === undefined ? null : { ...ownHolder(hold.label), since: new Date(hold.since), here: true }
 }
 
-function holderOnRecord(lockfile: string): LockHolder | null {
-  const record = readRecordAt(lockfile)
+function holderOnRecord(kernel: Kernel, file: LockTarget): LockHolder | null {
+  const record = parseRecord(kernel.peek(file))
   if (record === null || record.state !== 'held') return null
   const { pid, tid, host, label, since } = record
   return { pid, tid, host, label, since, here: false }

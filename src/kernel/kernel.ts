@@ -4,6 +4,8 @@
 // another engine needs only these names. The contract of each call is in its comment and is checked by one suite
 // (test/kernel/contract.ts) for every implementation.
 
+import type { Filesystem } from './filesystem.js'
+
 export type Mode = 'exclusive' | 'shared'
 
 /** One lock file, and the file it stands for. */
@@ -12,6 +14,16 @@ export interface LockTarget {
   readonly lockfile: string
   /** Absolute, with symlinks in the last component resolved. It need not exist. */
   readonly target: string
+  /** Where the lock file lies. */
+  readonly filesystem: Filesystem
+}
+
+/** What is asked for besides the path. */
+export interface Where {
+  /** An exact lock file. */
+  readonly lockfile?: string | undefined
+  /** Refuse a filesystem of which nobody can tell whether its locks exclude. */
+  readonly strict: boolean
 }
 
 /**
@@ -47,6 +59,8 @@ export type ClaimAnswer =
   | { readonly kind: 'waiting' }
   /** It was granted, but `lockfile` names another file now, or none. The lease has ended. */
   | { readonly kind: 'replaced' }
+  /** The file is that of another lease of this thread. This lease has ended. */
+  | { readonly kind: 'known'; readonly lease: Lease }
 
 export interface Probe {
   /** `absent`: there is no lock file. `held`: a shared try was refused. */
@@ -60,10 +74,10 @@ export interface Kernel {
   onSettled: (lease: Lease) => void
 
   /**
-   * Which lock stands for `path`, or for the exact `lockfile` where one is named. Resolved now: what it means does not
-   * change with a later chdir().
+   * Which lock stands for `path`, or for an exact lock file. Resolved now: what it means does not change with a later
+   * chdir(). Throws where locks are known not to exclude.
    */
-  locate(path: string, lockfile: string | undefined): LockTarget
+  locate(path: string, where: Where): LockTarget
 
   /** Asks for a lock and creates the lock file where there is none. Throws a SystemError-like error on failure. */
   request(file: LockTarget, mode: Mode, how: How): Answer
@@ -93,5 +107,8 @@ export interface Kernel {
   identify(file: LockTarget): string
 
   /** One momentary shared try on a descriptor of its own. Never creates the file. */
-  probe(lockfile: string): Probe
+  probe(file: LockTarget): Probe
+
+  /** What stands in the lock file, one character a byte; null where that cannot be read. Never throws. */
+  peek(file: LockTarget): string | null
 }

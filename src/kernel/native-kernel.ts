@@ -1,13 +1,15 @@
 // The kernel engine: the operating system's locks, through the addon. It turns numbers into the answers of the seam,
 // failures into errors that Node's users know, and makes the lock file where there is none.
-import { statSync, type Stats } from 'node:fs'
 import { constants } from 'node:os'
 import { toNamespacedPath } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 
-import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe } from './kernel.js'
-import { loadAddon, type Addon } from './load-addon.js'
-import { lockTarget } from './lock-target.js'
+import type { Addon } from './addon.js'
+import { Filesystems } from './filesystems.js'
+import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe, Where } from './kernel.js'
+import { loadAddon } from './load-addon.js'
+import { lockTarget, type Ask } from './lock-target.js'
+import { mountsNow, type FindMount } from './mount-table.js'
 import { checkPermission } from './permission.js'
 
 /** Shaped like Node's own: code, errno, syscall, path. */
@@ -30,7 +32,9 @@ export class SystemError extends Error {
 // The numbers of native/lease.h and native/addon.cc.
 const MODES: Record<Mode, number> = { exclusive: 0, shared: 1 }
 const HOWS: Record<How, number> = { try: 0, 'try-then-wait': 1, wait: 2, 'last-try': 3 }
-const KINDS = ['granted', 'waiting', 'known', 'busy', 'no-thread', 'absent', 'replaced', 'failed'] as const
+const KINDS = ['granted', 'waiting', 'known', 'busy', 'no-thread', 'absent', 'replaced', 'failed', 'strange'] as const
+/** A lease's number and what became of it travel as one number. */
+const KINDS_OF_A_LEASE = 16
 const DONE = 0
 const FAILED = 2
 
@@ -43,18 +47,34 @@ const VANISHED = process.platform === 'win32' ? -4088 : -constants.errno.EAGAIN
 export class NativeKernel implements Kernel {
   onSettled: (lease: Lease) => void = () => {}
   private readonly addon: Addon = loadAddon().attach((lease) => this.onSettled(lease))
+  private readonly filesystems: Filesystems
+  private readonly ask: Ask
 
-  locate(path: string, lockfile: string | undefined): LockTarget {
-    const file = lockTarget(path, lockfile, this.isLink)
+  /** `mounts` says where paths lie; by default the system does. */
+  constructor(mounts?: () => FindMount) {
+    this.filesystems = new Filesystems({
+      mounts: mounts ?? (() => mountsNow(() => this.addon.mounts())),
+      isLink: (path) => this.isLink(path, false),
+    })
+    this.ask = {
+      isLink: (path) => this.isLink(path, this.filesystems.of(path).distant),
+      isDistant: (folder) => this.filesystems.ofFolder(folder).distant,
+    }
+  }
+
+  locate(path: string, { lockfile, strict }: Where): LockTarget {
+    const names = lockTarget(path, lockfile, this.ask)
+    const file = { ...names, filesystem: this.filesystems.of(names.lockfile) }
     checkPermission(file.lockfile)
+    this.filesystems.admit(file, strict)
     return file
   }
 
   request(file: LockTarget, mode: Mode, how: How): Answer {
     for (let creations = 0; creations < MOST_CREATIONS; creations++) {
-      const number = this.addon.request(toNamespacedPath(file.lockfile), MODES[mode], HOWS[how])
-      const kind = KINDS[number % KINDS.length]
-      const lease = Math.floor(number / KINDS.length)
+      const number = this.requestOnce(file, mode, how)
+      const kind = KINDS[number % KINDS_OF_A_LEASE]
+      const lease = Math.floor(number / KINDS_OF_A_LEASE)
       switch (kind) {
         case 'granted':
         case 'waiting':
@@ -66,6 +86,8 @@ export class NativeKernel implements Kernel {
         case 'absent':
           this.create(file)
           break
+        case 'strange':
+          return this.request(this.lookAgain(file), mode, how)
         default:
           throw this.failure(file.lockfile)
       }
@@ -74,10 +96,12 @@ export class NativeKernel implements Kernel {
   }
 
   claim(lease: Lease, lockfile: string): ClaimAnswer {
-    const kind = KINDS[this.addon.claim(lease, toNamespacedPath(lockfile)) % KINDS.length]
+    const number = this.addon.claim(lease, toNamespacedPath(lockfile))
+    const kind = KINDS[number % KINDS_OF_A_LEASE]
     switch (kind) {
       case 'granted':
-        return { kind, lease }
+      case 'known':
+        return { kind, lease: Math.floor(number / KINDS_OF_A_LEASE) }
       case 'waiting':
       case 'replaced':
         return { kind }
@@ -106,29 +130,50 @@ export class NativeKernel implements Kernel {
     this.addon.release(lease, ending, prefix)
   }
 
-  identify(file: LockTarget): string {
-    for (let creations = 0; creations < MOST_CREATIONS; creations++) {
-      const answer = this.addon.identify(toNamespacedPath(file.lockfile))
-      if (typeof answer === 'string') return answer
-      if (answer === FAILED) throw this.failure(file.lockfile)
-      this.create(file)
-    }
-    throw new SystemError(VANISHED, 'open', file.lockfile)
+  identify({ lockfile, target, filesystem }: LockTarget): string {
+    const answer = this.addon.identify(toNamespacedPath(lockfile), toNamespacedPath(target), filesystem.distant)
+    if (typeof answer === 'number') throw this.failure(lockfile)
+    return answer
   }
 
-  probe(lockfile: string): Probe {
-    const answer = this.addon.probe(toNamespacedPath(lockfile))
+  probe({ lockfile, filesystem }: LockTarget): Probe {
+    const answer = this.addon.probe(toNamespacedPath(lockfile), filesystem.distant)
     if (answer === FAILED) throw this.failure(lockfile)
     if (typeof answer === 'number') return { state: 'absent', content: null }
     return { state: answer.held ? 'held' : 'free', content: answer.content }
   }
 
-  private readonly isLink = (path: string): boolean => this.addon.isLink(toNamespacedPath(path))
+  peek({ lockfile, filesystem }: LockTarget): string | null {
+    const answer = this.addon.peek(toNamespacedPath(lockfile), filesystem.distant)
+    return typeof answer === 'string' ? answer : null
+  }
+
+  private requestOnce({ lockfile, target, filesystem }: LockTarget, mode: Mode, how: How): number {
+    const path = toNamespacedPath(lockfile)
+    if (!filesystem.distant) return this.addon.request(path, MODES[mode], HOWS[how])
+    return this.addon.requestDistant(path, MODES[mode], HOWS[how], toNamespacedPath(target))
+  }
+
+  /**
+   * The file lies on a volume that was not met before. Usually because nothing was locked there yet; but something may
+   * have been mounted since the folder was looked at.
+   */
+  private lookAgain(file: LockTarget): LockTarget {
+    const looked = { ...file, filesystem: this.filesystems.ofNow(file.lockfile) }
+    this.filesystems.admit(looked, false)
+    this.addon.trust()
+    return looked
+  }
+
+  private isLink(path: string, distant: boolean): boolean {
+    const answer = this.addon.isLink(toNamespacedPath(path), distant)
+    if (answer === FAILED) throw this.failure(path)
+    return answer === true
+  }
 
   /** Makes an empty lock file that whoever can use the target can use too. That it exists by now is as good. */
-  private create(file: LockTarget): void {
-    const { mode, uid, gid } = ownership(file.target)
-    this.check(this.addon.create(toNamespacedPath(file.lockfile), mode, uid, gid), file.lockfile)
+  private create({ lockfile, target }: LockTarget): void {
+    this.check(this.addon.create(toNamespacedPath(lockfile), toNamespacedPath(target)), lockfile)
   }
 
   private check(answer: number, path: string): boolean {
@@ -139,23 +184,4 @@ export class NativeKernel implements Kernel {
   private failure(path: string): SystemError {
     return new SystemError(...this.addon.failure(), path)
   }
-}
-
-/** Undefined for a target that is not there, or that we may not look at. */
-function look(target: string): Stats | undefined {
-  try {
-    return statSync(target, { throwIfNoEntry: false })
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'EACCES' || code === 'ERR_ACCESS_DENIED') return undefined
-    throw error
-  }
-}
-
-/** The target's read and write bits and, when we are root, its owner; 0600 and ourselves where there is no target. */
-function ownership(target: string): { mode: number; uid: number; gid: number } {
-  const stats = look(target)
-  if (stats === undefined) return { mode: 0o600, uid: -1, gid: -1 }
-  const mode = (stats.mode & 0o666) | 0o600
-  return process.getuid?.() === 0 ? { mode, uid: stats.uid, gid: stats.gid } : { mode, uid: -1, gid: -1 }
 }

@@ -1,7 +1,18 @@
 // A deterministic system of files and locks in memory, and the kernels of its threads. It keeps the contract of the
 // seam (test/kernel/contract.ts is run on it) and delivers a grant only when the test says so: both orders of every
 // race can be driven.
-import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe } from '../../src/kernel/kernel.js'
+import type {
+  Answer,
+  ClaimAnswer,
+  How,
+  Kernel,
+  Lease,
+  LockTarget,
+  Mode,
+  Probe,
+  Where,
+} from '../../src/kernel/kernel.js'
+import { LOCAL } from './filesystem.js'
 
 type State = 'waiting' | 'orphaned' | 'granted' | 'failed' | 'held'
 
@@ -125,9 +136,9 @@ export class FakeKernel implements Kernel {
     this.system = system
   }
 
-  locate(path: string, lockfile: string | undefined): LockTarget {
+  locate(path: string, { lockfile }: Where): LockTarget {
     this.system.calls.push('locate')
-    return { target: path, lockfile: lockfile ?? `${path}.hold` }
+    return { target: path, lockfile: lockfile ?? `${path}.hold`, filesystem: LOCAL }
   }
 
   request(file: LockTarget, mode: Mode, how: How): Answer {
@@ -216,10 +227,14 @@ export class FakeKernel implements Kernel {
     return String(this.system.create(file.lockfile).number).padStart(8, '0')
   }
 
-  probe(lockfile: string): Probe {
+  probe({ lockfile }: LockTarget): Probe {
     const inode = this.system.inodeOf(lockfile)
     if (inode === undefined) return { state: 'absent', content: null }
     return { state: this.system.isAvailable(inode, 'shared') ? 'free' : 'held', content: inode.content }
+  }
+
+  peek({ lockfile }: LockTarget): string | null {
+    return this.system.inodeOf(lockfile)?.content ?? null
   }
 
   private adopt(orphan: FakeLease): Answer {

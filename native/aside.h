@@ -1,0 +1,96 @@
+// Work on a filesystem that may never answer: a server that is gone, a FUSE daemon that is stopped. It is done aside, on
+// a thread of its own, and the JavaScript thread waits for it only so long.
+//
+// Guarantee: a caller waits a second at the most, and while other work is overdue no more than a moment, so a dead
+// filesystem does not stop the event loop again and again. Work that is overdue goes on by itself.
+// Not guaranteed: that such work ever ends. At most 64 threads are at it; beyond that, new work is refused or queued.
+#ifndef HOLDFAST_NATIVE_ASIDE_H_
+#define HOLDFAST_NATIVE_ASIDE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+
+#include "thread.h"
+
+namespace holdfast {
+
+// A text of one's own: the caller's is gone when overdue work reads it.
+class OwnText {
+ public:
+  explicit OwnText(const char* text) {
+    const size_t size = strlen(text) + 1;
+    text_ = static_cast<char*>(malloc(size));
+    if (text_ == nullptr) abort();
+    memcpy(text_, text, size);
+  }
+  ~OwnText() { free(text_); }
+  OwnText(const OwnText&) = delete;
+  OwnText& operator=(const OwnText&) = delete;
+
+  const char* c_str() const { return text_; }
+
+ private:
+  char* text_;
+};
+
+template <class T, class... Arguments>
+T* New(Arguments... arguments) {
+  void* memory = malloc(sizeof(T));
+  if (memory == nullptr) abort();
+  return new (memory) T(arguments...);
+}
+
+template <class T>
+void Delete(T* object) {
+  object->~T();
+  free(object);
+}
+
+enum class Need : uint8_t {
+  kHint,    // waited for a moment only; may be refused
+  kAnswer,  // may be refused
+  kEnding,  // must happen: waits for one of the 64 threads, and is done here only where the system has no thread at all
+};
+
+// One piece of work: its Run() is called once, on another thread, or never. Its destructor cleans up what Run() left
+// behind, for it may be the thread that deletes it.
+class Work {
+ public:
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+
+ protected:
+  template <class T>
+  explicit Work(T*)
+      : run_([](Work* work) { static_cast<T*>(work)->Run(); }),
+        delete_([](Work* work) { Delete(static_cast<T*>(work)); }) {}
+  ~Work() = default;
+
+ private:
+  friend int Await(Work* work, Need need);
+  friend void Leave(Work* work);
+  friend bool Start(Work* work, Need need);
+  static void OnThread(void* work);
+
+  void (*const run_)(Work*);
+  void (*const delete_)(Work*);
+  Bell* waiter_ = nullptr;  // rung when the work is done; null when nobody waits
+  Work* next_ = nullptr;    // in the backlog
+  bool done_ = false;
+  bool overdue_ = false;
+};
+
+// Starts the work and waits for it. 0: it is done, and the caller's again. Otherwise the error; the work is not the
+// caller's any more.
+int Await(Work* work, Need need = Need::kAnswer);
+
+// Starts an ending, and does not wait for it.
+void Leave(Work* work);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_NATIVE_ASIDE_H_

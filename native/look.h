@@ -1,0 +1,30 @@
+// Looks at a lock file without holding it. `aside` for a file whose filesystem may never answer (aside.h).
+#ifndef HOLDFAST_NATIVE_LOOK_H_
+#define HOLDFAST_NATIVE_LOOK_H_
+
+#include "lease.h"
+
+namespace holdfast {
+
+struct Sight {
+  bool held = false;  // a shared try was refused
+  bool readable = false;
+  size_t length = 0;
+  char content[kRecordSize];
+};
+
+// Whether the last component of `path` leads elsewhere.
+Result IsLink(const char* path, bool aside, bool* link);
+
+// Which file it is. Made for `target` where it is absent.
+Result Identify(const char* path, const char* target, bool aside, Identity* identity);
+
+// What stands in it. A hint: aside, it is waited for only a moment.
+Result Peek(const char* path, bool aside, Sight* sight);
+
+// The same, and whether somebody holds it.
+Result Probe(const char* path, bool aside, Sight* sight);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_NATIVE_LOOK_H_

@@ -1,0 +1,43 @@
+// The tables of all leases of this process. Only lease.cc and distant.cc use them, by the rules in lease.h.
+#ifndef HOLDFAST_NATIVE_REGISTRY_H_
+#define HOLDFAST_NATIVE_REGISTRY_H_
+
+#include "lease.h"
+#include "thread.h"
+
+namespace holdfast {
+
+// A path that is replaced between open and lock is opened again; this often before it counts as absent.
+constexpr int kMostReplacements = 64;
+
+extern Mutex registry;  // protects all of the following, and every lease that is in the tables
+
+// Into both tables, with a new id. A lease whose file is not open yet is put into the second one by LinkFile.
+void Link(Lease* lease);
+void LinkFile(Lease* lease);
+void UnlinkFile(Lease* lease);
+void Unlink(Lease* lease);
+
+Lease* FindById(uint64_t id);
+Lease* Find(const Environment* environment, uint64_t id);
+Lease* FindHeld(const Environment* environment, uint64_t id);
+
+// Any lease on that file that this environment holds, was granted or waits for.
+Lease* FindWanted(const Environment* environment, const Identity& identity);
+
+Lease* FindOrphan(const Environment* environment, const Identity& identity, Mode mode);
+
+// By the text of the path: a distant lease whose file may not be open yet.
+Lease* FindDistant(const Environment* environment, const char* path, Mode mode, State state);
+
+// Takes every lease of an environment out, but for those that a thread waits for: they become orphans of nobody.
+// Answers with a list, linked by next_with_id.
+Lease* UnlinkAll(const Environment* environment);
+
+// Threads that wait. False: there are as many as may be.
+bool CountThread();
+void UncountThread();
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_NATIVE_REGISTRY_H_

@@ -1,0 +1,26 @@
+// What native/addon.cc exports. Only native-kernel.ts calls it, and it checks nothing that arrives.
+import type { Mount } from './mount-table.js'
+
+export interface Library {
+  attach(onSettled: (lease: number) => void): Addon
+}
+
+/** One user's door to the library. */
+export interface Addon {
+  claim(lease: number, path: string): number
+  create(path: string, target: string): number
+  drop(lease: number): void
+  failure(): [error: number, call: string]
+  identify(path: string, target: string, aside: boolean): string | number
+  isLink(path: string, aside: boolean): boolean | number
+  mounts(): Omit<Mount, 'options'>[]
+  names(lease: number, path: string): number
+  peek(path: string, aside: boolean): string | number | null
+  probe(path: string, aside: boolean): { held: boolean; content: string | null } | number
+  read(lease: number, bytes: Uint8Array): number
+  release(lease: number, ending: Uint8Array | null, prefix: number): void
+  request(path: string, mode: number, how: number): number
+  requestDistant(path: string, mode: number, how: number, target: string): number
+  trust(): void
+  write(lease: number, bytes: Uint8Array): number
+}
