@@ -34,6 +34,8 @@
             "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
             "GCC_TREAT_WARNINGS_AS_ERRORS": "YES",
             "MACOSX_DEPLOYMENT_TARGET": "11.0",
+            # Stripped while it is linked, because it is signed right after; and no C++ library at run time.
+            "OTHER_LDFLAGS": ["-nostdlib++", "-Wl,-dead_strip", "-Wl,-S", "-Wl,-x"],
             "WARNING_CFLAGS": ["-Wall", "-Wextra"]
           }
         }]
