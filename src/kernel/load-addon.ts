@@ -1,73 +1,72 @@
 // Finds the native addon: the binary built here, or the prebuilt one for this platform. There is no fallback: a lock
 // that silently does not lock is worse than an error.
+//
+// node-gyp-build chooses. Where its choice does not load, every other binary for this platform is tried, because it
+// takes every musl but Alpine's for glibc, and because it does not look beside a bundle.
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { LockError } from '../errors.js'
+import { AddonFailures } from './addon-failures.js'
+import type { Library } from './addon.js'
 
-/** What native/addon.cc exports. */
-interface Library {
-  attach(onSettled: (lease: number) => void): Addon
-}
+const THIS_FOLDER = dirname(fileURLToPath(import.meta.url))
+const PACKAGE_ROOT = dirname(dirname(THIS_FOLDER))
+const PREBUILDS = join('prebuilds', `${process.platform}-${process.arch}`)
 
-/** One user's door to the library. Only native-kernel.ts calls it, and it checks nothing that arrives. */
-export interface Addon {
-  isLink(path: string): boolean
-  create(path: string, mode: number, uid: number, gid: number): number
-  request(path: string, mode: number, how: number): number
-  claim(lease: number, path: string): number
-  drop(lease: number): void
-  names(lease: number, path: string): number
-  read(lease: number, bytes: Uint8Array): number
-  write(lease: number, bytes: Uint8Array): number
-  release(lease: number, ending: Uint8Array | null, prefix: number): void
-  identify(path: string): string | number
-  probe(path: string): { held: boolean; content: string | null } | number
-  failure(): [error: number, call: string]
-}
-
-const PACKAGE_ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+const FOLDERS = [
+  join(PACKAGE_ROOT, 'build', 'Release'),
+  join(PACKAGE_ROOT, PREBUILDS),
+  join(THIS_FOLDER, PREBUILDS), // of a bundle
+]
 
 export function loadAddon(): Library {
   const require = createRequire(import.meta.url)
-  try {
-    // node-gyp-build has no types: it answers with whatever the binary exports.
-    const load = require('node-gyp-build') as (root: string) => Library
-    return load(PACKAGE_ROOT)
-  } catch (cause) {
-    throw new LockError('ERR_LOCK_ADDON', `holdfast has no native addon for ${thisPlatform()}. ${lookedIn()}`, {
-      cause,
-    })
+  const failures = new AddonFailures()
+  for (const file of binaries(require, failures)) {
+    try {
+      const exported: unknown = require(file)
+      if (isLibrary(exported)) return exported
+      failures.add(file, 'this is another addon')
+    } catch (error) {
+      failures.add(file, error)
+    }
+  }
+  throw failures.error(PACKAGE_ROOT)
+}
+
+function* binaries(require: NodeJS.Require, failures: AddonFailures): Generator<string> {
+  const chosen = choice(require, failures)
+  if (chosen !== null) yield chosen
+  for (const folder of FOLDERS) {
+    for (const file of binariesIn(folder, failures)) if (file !== chosen) yield file
   }
 }
 
-function thisPlatform(): string {
-  const libc = process.platform === 'linux' ? (isGlibc() ? '-glibc' : '-musl') : ''
-  return `${process.platform}-${process.arch}${libc} (Node ${process.version})`
-}
-
-function isGlibc(): boolean {
-  const report: unknown = process.report.getReport()
-  if (typeof report !== 'object' || report === null || !('header' in report)) return false
-  const { header } = report
-  return typeof header === 'object' && header !== null && 'glibcVersionRuntime' in header
-}
-
-function lookedIn(): string {
-  const places = [join('build', 'Release'), ...listed('prebuilds').map((name) => join('prebuilds', name))]
-  return (
-    `Looked in ${PACKAGE_ROOT} for ${places.join(', ')} and found none that loads. ` +
-    `Building it needs Python 3, make and a C++ compiler: run ` +
-    `"npm install --no-save node-addon-api && npx node-gyp rebuild" in that folder.`
-  )
-}
-
-function listed(folder: string): string[] {
+function choice(require: NodeJS.Require, failures: AddonFailures): string | null {
   try {
-    return readdirSync(join(PACKAGE_ROOT, folder))
-  } catch {
-    return [`${process.platform}-${process.arch}`]
+    // It has no types.
+    const { resolve } = require('node-gyp-build') as { resolve: (root: string) => string }
+    return resolve(PACKAGE_ROOT)
+  } catch (error) {
+    failures.add('node-gyp-build', error)
+    return null
   }
+}
+
+/** In the same order everywhere. */
+function binariesIn(folder: string, failures: AddonFailures): string[] {
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith('.node'))
+    if (names.length === 0) failures.add(folder, 'there is no binary')
+    return names.sort().map((name) => join(folder, name))
+  } catch (error) {
+    failures.add(folder, error)
+    return []
+  }
+}
+
+function isLibrary(exported: unknown): exported is Library {
+  return typeof exported === 'object' && exported !== null && 'attach' in exported
 }
