@@ -8,10 +8,9 @@ export class AddonFailures {
   private readonly lines: string[] = []
   private first: unknown
 
-  /** `why` is an error or a sentence. */
-  add(place: string, why: unknown): void {
-    this.first ??= why
-    this.lines.push(`  ${place}: ${why instanceof Error ? summary(why, place) : String(why)}`)
+  add(place: string, error: unknown): void {
+    this.first ??= error
+    this.lines.push(`  ${place}: ${summary(error, place)}`)
   }
 
   error(root: string): LockError {
@@ -25,8 +24,8 @@ export class AddonFailures {
 }
 
 /** What the loader says, on one line and without the place, which stands before it. */
-function summary({ message }: Error, place: string): string {
-  return message
+function summary(error: unknown, place: string): string {
+  return (error instanceof Error ? error.message : String(error))
     .replace(/\nRequire stack:[^]*/, '')
     .replaceAll(`${place}: `, '')
     .replace(`, scandir '${place}'`, '')

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 
 import { AddonFailures } from './addon-failures.js'
 import type { Library } from './addon.js'
+import { isCutOff } from './cut-off.js'
 
 const THIS_FOLDER = dirname(fileURLToPath(import.meta.url))
 const PACKAGE_ROOT = dirname(dirname(THIS_FOLDER))
@@ -26,14 +27,19 @@ export function loadAddon(): Library {
   const failures = new AddonFailures()
   for (const file of binaries(require, failures)) {
     try {
-      const exported: unknown = require(file)
-      if (isLibrary(exported)) return exported
-      failures.add(file, 'this is another addon')
+      return load(require, file)
     } catch (error) {
       failures.add(file, error)
     }
   }
   throw failures.error(PACKAGE_ROOT)
+}
+
+function load(require: NodeJS.Require, file: string): Library {
+  if (isCutOff(file)) throw new Error('the end of the file is missing')
+  const exported: unknown = require(file)
+  if (isLibrary(exported)) return exported
+  throw new Error('this is another addon')
 }
 
 function* binaries(require: NodeJS.Require, failures: AddonFailures): Generator<string> {
@@ -59,7 +65,7 @@ function choice(require: NodeJS.Require, failures: AddonFailures): string | null
 function binariesIn(folder: string, failures: AddonFailures): string[] {
   try {
     const names = readdirSync(folder).filter((name) => name.endsWith('.node'))
-    if (names.length === 0) failures.add(folder, 'there is no binary')
+    if (names.length === 0) throw new Error('there is no binary')
     return names.sort().map((name) => join(folder, name))
   } catch (error) {
     failures.add(folder, error)
