@@ -132,6 +132,12 @@ describe('what is run exists', () => {
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
   })
 
+  test('the dependencies', () => {
+    const ours = /npm run |npx |node scripts\/(?!release\/)/
+    expect(jobsWith(ours)).not.toEqual([])
+    expect(jobsWith(ours).filter((name) => !jobsWith(/npm ci\b/).includes(name))).toEqual([])
+  })
+
   test('the workflows', () => {
     const named = all(/uses: \.\/(\S+)/g)
     expect(named).not.toEqual([])
