@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { acquire, inspect, tryAcquire, withLock, type AcquireOptions, type Hold } from '../../src/index.js'
+import { program, programArguments } from './runtime.js'
 
 interface Message {
   id: number
@@ -41,12 +42,18 @@ const commands = {
   },
   /** Starts a program that outlives us, with whatever handles a child inherits. Answers with its process id. */
   startChild: (_path: string, milliseconds: number) =>
-    spawn(process.execPath, ['-e', `setTimeout(() => {}, ${milliseconds})`], { stdio: 'ignore', detached: true }).pid,
+    spawn(program, [...programArguments, '-e', `setTimeout(() => {}, ${milliseconds})`], {
+      stdio: 'ignore',
+      detached: true,
+    }).pid,
   exit: (_path: string, code: number) => process.exit(code),
 }
 
 export class Peer {
-  readonly child: ChildProcess = fork(fileURLToPath(import.meta.url), ['peer'])
+  readonly child: ChildProcess = fork(fileURLToPath(import.meta.url), ['peer'], {
+    execPath: program,
+    execArgv: programArguments,
+  })
   readonly ended: Promise<number | null>
   private readonly pending = new Map<number, (answer: Answer) => void>()
   private last = 0

@@ -6,8 +6,11 @@ import { join } from 'node:path'
 
 import { nativeWorld } from '../helpers/native-world.js'
 import { contract } from '../kernel/contract.js'
+import { posixCases } from './posix/cases.js'
+import { runIn } from './process-case.js'
 import { processCases } from './processes.js'
 import { Report } from './report.js'
+import { windowsCases } from './windows/cases.js'
 
 const scratch = mkdtempSync(join(tmpdir(), 'holdfast-'))
 let folders = 0
@@ -22,7 +25,10 @@ for (const { title, removes, run } of contract) {
     await report.run({ title, run: () => run(world) })
   }
 }
-for (const { title, run } of processCases) await report.run({ title, run: () => run(folder()) })
+const systemCases = process.platform === 'win32' ? windowsCases : posixCases
+for (const one of [...processCases, ...systemCases]) {
+  await report.run({ title: one.title, run: () => runIn(folder(), one) })
+}
 
 try {
   rmSync(scratch, { recursive: true, force: true })

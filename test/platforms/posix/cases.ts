@@ -1,0 +1,49 @@
+// The on-disk contract of POSIX systems, by a program that knows nothing of holdfast: flock(1) on the lock file.
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+import { acquire, tryAcquire } from '../../../src/index.js'
+import { atEnd, type ProcessCase } from '../process-case.js'
+import { Skip } from '../report.js'
+
+function flockExists(): void {
+  if (spawnSync('flock', ['--version'], { stdio: 'ignore' }).error) throw new Skip('there is no flock(1)')
+}
+
+export const posixCases: readonly ProcessCase[] = [
+  {
+    title: 'flock(1) on the lock file is kept out by holdfast',
+    async run(folder) {
+      flockExists()
+      const hold = await acquire(join(folder, 'file'))
+      const tryIt = (): number | null => spawnSync('flock', ['--nonblock', hold.lockfile, 'true']).status
+      assert.equal(tryIt(), 1)
+      hold.release()
+      assert.equal(tryIt(), 0)
+    },
+  },
+  {
+    title: 'flock(1) on the lock file keeps holdfast out until it ends',
+    async run(folder) {
+      flockExists()
+      const file = join(folder, 'file')
+      // It holds the lock until its input ends.
+      const holder = spawn('flock', [`${file}.hold`, 'sh', '-c', 'echo locked; cat'], {
+        stdio: ['pipe', 'pipe', 'ignore'],
+      })
+      const ended = once(holder, 'exit')
+      atEnd(async () => {
+        holder.stdin.end()
+        await ended
+      })
+      assert.equal(String(await once(holder.stdout, 'data')).trim(), 'locked')
+      assert.equal(tryAcquire(file), null)
+      const waiting = acquire(file)
+      holder.stdin.end()
+      const hold = await waiting
+      hold.release()
+    },
+  },
+]
