@@ -16,7 +16,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kMostArguments = 4;
+constexpr size_t kMostArguments = 5;
 
 // What a function of the addon needs: its arguments, and the environment it was made for.
 class Call {
@@ -133,14 +133,14 @@ napi_value RequestLease(napi_env env, napi_callback_info info) {
   return AnswerOf(call, Request(call.environment(), path.c_str(), mode, how));
 }
 
-// requestDistant(path, mode, how, target) → kind + 16 * lease
+// requestDistant(path, mode, how, target, unfollowed) → kind + 16 * lease
 napi_value RequestDistantLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
   const Text target(call, 3);
   const Mode mode = static_cast<Mode>(call.Integer(1));
   const How how = static_cast<How>(call.Integer(2));
-  return AnswerOf(call, RequestDistant(call.environment(), path.c_str(), target.c_str(), mode, how));
+  return AnswerOf(call, RequestDistant(call.environment(), path.c_str(), target.c_str(), call.Boolean(4), mode, how));
 }
 
 // trust(): the volume that the last request found strange is one where calls return.

@@ -73,8 +73,8 @@ int Await(Work* work, Need need) {
     return kTryAgain;
   }
   MutexGuard guard(mutex);
-  const bool impatient = need == Need::kHint || overdue > 0;
-  const int patience = impatient ? kImpatienceMilliseconds : kPatienceMilliseconds;
+  int patience = need == Need::kHint || overdue > 0 ? kImpatienceMilliseconds : kPatienceMilliseconds;
+  if (need == Need::kEnding && overdue > 0) patience = 0;
   while (!work->done_) {
     if (bell.Wait(mutex, patience) || work->done_) continue;
     work->waiter_ = nullptr;

@@ -1,8 +1,8 @@
 // Work on a filesystem that may never answer: a server that is gone, a FUSE daemon that is stopped. It is done aside, on
 // a thread of its own, and the JavaScript thread waits for it only so long.
 //
-// Guarantee: a caller waits a second at the most, and while other work is overdue no more than a moment, so a dead
-// filesystem does not stop the event loop again and again. Work that is overdue goes on by itself.
+// Guarantee: a caller waits a second at the most. While other work is overdue it waits only a moment, and for an ending
+// not at all, so a dead filesystem does not stop the event loop again and again. Overdue work goes on by itself.
 // Not guaranteed: that such work ever ends. At most 64 threads are at it; beyond that, new work is refused or queued.
 #ifndef HOLDFAST_NATIVE_ASIDE_H_
 #define HOLDFAST_NATIVE_ASIDE_H_

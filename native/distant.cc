@@ -154,6 +154,7 @@ bool Arrive(Lease* lease, LockFile* file) {
     return true;
   }
   lease->distant->other = other->id;
+  lease->distant->ended = State::kAlias;
   return false;
 }
 
@@ -181,10 +182,15 @@ Result OpenOrCreate(const char* path, const char* target, LockFile* file) {
 
 void WaitForDistant(Lease* lease) {
   const char* path = lease->distant->path.c_str();
+  if (lease->distant->unfollowed && LockFile::IsLink(lease->distant->target.c_str())) {
+    lease->distant->ended = State::kLink;
+    return Settle(lease, Result::Of(Outcome::kAbsent));
+  }
   for (int tries = 0; tries < kMostReplacements; ++tries) {
     LockFile file;
     Result result = OpenOrCreate(path, lease->distant->target.c_str(), &file);
-    if (!result.done() || !Arrive(lease, &file)) return Settle(lease, result);
+    if (!result.done()) return Settle(lease, result);
+    if (!Arrive(lease, &file)) return Settle(lease, Result::Of(Outcome::kBusy));
     if (lease->distant->how == How::kTryThenWait) result = lease->file.TryLock(lease->mode);
     if (lease->distant->how == How::kWait || result.outcome == Outcome::kBusy) {
       result = lease->file.WaitLock(lease->mode);
@@ -201,8 +207,11 @@ void WaitForDistant(Lease* lease) {
   Settle(lease, {Outcome::kFailed, kTryAgain, "open"});
 }
 
-Answer RequestDistant(Environment* environment, const char* path, const char* target, Mode mode, How how) {
-  if (how == How::kTryThenWait || how == How::kWait) return WaitDistant(environment, path, target, mode, how);
+Answer RequestDistant(Environment* environment, const char* path, const char* target, bool unfollowed, Mode mode,
+                      How how) {
+  if (how == How::kTryThenWait || how == How::kWait) {
+    return WaitDistant(environment, mode, New<Distant>(path, target, unfollowed, how));
+  }
   if (how == How::kLastTry) {
     MutexGuard guard(registry);
     // A thread is at it, and nothing that is done here would be sooner.
@@ -217,7 +226,7 @@ Answer RequestDistant(Environment* environment, const char* path, const char* ta
   LockFile file = static_cast<LockFile&&>(work->file);
   Delete(work);
   if (known != 0) return Answer::Of(Kind::kKnown, known);
-  if (file.valid()) return Hold(environment, mode, &file, New<Distant>(path, target, how));
+  if (file.valid()) return Hold(environment, mode, &file, New<Distant>(path, target, false, how));
   if (result.outcome == Outcome::kFailed) return Answer::Of(result);
   return Answer::Of(result.outcome == Outcome::kBusy ? Kind::kBusy : Kind::kAbsent);
 }

@@ -9,12 +9,15 @@ namespace holdfast {
 
 // What a distant lease has besides.
 struct Distant {
-  Distant(const char* path, const char* target, How how) : path(path), target(target), how(how) {}
+  Distant(const char* path, const char* target, bool unfollowed, How how)
+      : path(path), target(target), unfollowed(unfollowed), how(how) {}
 
   const OwnText path;
   const OwnText target;
+  const bool unfollowed;  // the target may be a link
   const How how;
-  uint64_t other = 0;  // of a kAlias: the lease on the same file
+  State ended = State::kFailed;  // how it ends that is not granted
+  uint64_t other = 0;            // of a kAlias: the lease on the same file
 };
 
 // Opens a distant lock file, or makes it. On a thread that may wait.
@@ -24,7 +27,7 @@ Result OpenOrCreate(const char* path, const char* target, LockFile* file);
 Answer Hold(Environment* environment, Mode mode, LockFile* file, Distant* distant);
 
 // A wait for a distant file: it adopts an orphan of that path, or has a thread of its own (lease.cc).
-Answer WaitDistant(Environment* environment, const char* path, const char* target, Mode mode, How how);
+Answer WaitDistant(Environment* environment, Mode mode, Distant* distant);
 
 // What a waiter thread does for a distant lease, up to its report.
 void WaitForDistant(Lease* lease);

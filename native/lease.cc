@@ -135,18 +135,19 @@ Answer Request(Environment* environment, const char* path, Mode mode, How how) {
   return Answer::Of(Kind::kAbsent);
 }
 
-Answer WaitDistant(Environment* environment, const char* path, const char* target, Mode mode, How how) {
+Answer WaitDistant(Environment* environment, Mode mode, Distant* distant) {
   uint64_t adopted;
   {
     MutexGuard guard(registry);
-    adopted = Adopt(FindDistant(environment, path, mode, State::kOrphaned));
+    adopted = Adopt(FindDistant(environment, distant->path.c_str(), mode, State::kOrphaned));
   }
   if (adopted != 0) {
+    Delete(distant);
     environment->Expect();
     return Answer::Of(Kind::kWaiting, adopted);
   }
   Lease* lease = NewLease(environment, mode, State::kWaiting);
-  lease->distant = New<Distant>(path, target, how);
+  lease->distant = distant;
   return StartWait(lease);
 }
 
@@ -167,6 +168,7 @@ Answer Claim(Environment* environment, uint64_t id, const char* path) {
   environment->Settled();
   if (state != State::kGranted) {
     Answer answer = Answer::Of(lease->failure);
+    if (state == State::kLink) answer = Answer::Of(Kind::kLink);
     if (state == State::kAlias) answer = Answer::Of(Kind::kReplaced);
     if (other) answer = Answer::Of(Kind::kKnown, lease->distant->other);
     UnlockAndDelete(lease);
@@ -266,8 +268,8 @@ void Settle(Lease* lease, const Result& result) {
     MutexGuard guard(registry);
     UncountThread();
     if (lease->state == State::kWaiting) {
-      const bool alias = lease->distant != nullptr && lease->distant->other != 0;
-      lease->state = alias ? State::kAlias : result.done() ? State::kGranted : State::kFailed;
+      const State ended = lease->distant == nullptr ? State::kFailed : lease->distant->ended;
+      lease->state = result.done() ? State::kGranted : ended;
       lease->failure = result;
       if (lease->environment->Notify(lease->id)) return;
     }

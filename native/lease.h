@@ -42,6 +42,7 @@ enum class State : uint8_t {
   kGranted,   // the kernel granted it; the environment has been told and has not claimed it yet
   kFailed,    // the kernel refused it; likewise
   kAlias,     // its path named the file of another lease of this environment; likewise
+  kLink,      // its target turned out to be a link, and another lock file stands for it; likewise
   kHeld,      // claimed
 };
 
@@ -73,6 +74,7 @@ enum class Kind : uint8_t {
   kAbsent,    // there is no lock file at the path
   kReplaced,  // the path does not name the locked file any more; the lease has ended
   kFailed,    // see `failure`
+  kLink,      // the target of a distant lock file is a link; the lease has ended
   kStrange,   // the file lies on a volume that the environment does not trust yet; nothing was done
 };
 
@@ -100,11 +102,12 @@ struct Ending {
 Answer Request(Environment* environment, const char* path, Mode mode, How how);
 
 // For a distant one: kTry waits for the answer, but only so long; the others leave all of it to the waiter thread, which
-// makes the lock file of `target` where there is none.
-Answer RequestDistant(Environment* environment, const char* path, const char* target, Mode mode, How how);
+// makes the lock file of `target` where there is none. With `unfollowed` it first looks whether the target is a link.
+Answer RequestDistant(Environment* environment, const char* path, const char* target, bool unfollowed, Mode mode,
+                      How how);
 
 // Takes a granted lease, if `path` still names the locked file. kWaiting when the kernel has not granted it yet; kKnown
-// when the file turned out to be that of another lease.
+// when the file turned out to be that of another lease, kLink when its target is a link.
 Answer Claim(Environment* environment, uint64_t id, const char* path);
 
 // No request wants this lease any more: an ungranted wait becomes an orphan, a granted one is freed.

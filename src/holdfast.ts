@@ -3,6 +3,7 @@
 import { acquireAll } from './coordination/acquire-all.js'
 import { Coordinator } from './coordination/coordinator.js'
 import type { HoldState } from './coordination/hold-state.js'
+import { systemError } from './coordination/system-error.js'
 import { HoldSet } from './hold-set.js'
 import { Hold } from './hold.js'
 import { inspectLock, type InspectOptions, type LockState } from './inspect.js'
@@ -96,7 +97,13 @@ export class Holdfast {
     return ended
   }
 
-  readonly #locate: Locate = (path, where) => this.#coordinator.kernel.locate(path, where)
+  readonly #locate: Locate = (path, where) => {
+    try {
+      return this.#coordinator.kernel.locate(path, where)
+    } catch (error) {
+      throw systemError(error, { target: path, lockfile: where.lockfile ?? path })
+    }
+  }
 
   get #coordinator(): Coordinator {
     this.#opened ??= new Coordinator(this.#open(), this.#clock)

@@ -53,12 +53,13 @@ const INSPECT: readonly OptionName[] = ['lockfile']
 export type Locate = (path: string, where: Where) => LockTarget
 
 export function acquireRequest(locate: Locate, path: unknown, options: unknown): Request {
-  return request(locate, pathText('path', path), read(options, ACQUIRE))
+  const values = read(options, ACQUIRE)
+  return request(locate, pathText('path', path), values, values.timeout === 0)
 }
 
 /** A synchronous try never waits: `timeout` and `signal` mean nothing to it and are refused. */
 export function tryRequest(locate: Locate, path: unknown, options: unknown): Request {
-  return request(locate, pathText('path', path), read(options, TRY_ACQUIRE))
+  return request(locate, pathText('path', path), read(options, TRY_ACQUIRE), true)
 }
 
 export function acquireAllRequests(locate: Locate, paths: unknown, options: unknown): Request[] {
@@ -66,17 +67,21 @@ export function acquireAllRequests(locate: Locate, paths: unknown, options: unkn
   const values = read(options, ACQUIRE_ALL)
   if (values.timeout === Infinity) throw outOfRange('options.timeout', 'a finite number of milliseconds', Infinity)
   const texts = paths.map((path, index) => pathText(`paths[${index}]`, path))
-  return texts.map((text) => request(locate, text, values))
+  return texts.map((text) => request(locate, text, values, true))
 }
 
 export function inspectTarget(locate: Locate, path: unknown, options: unknown): LockTarget {
-  return locate(pathText('path', path), { lockfile: read(options, INSPECT).lockfile, strict: false })
+  return locate(pathText('path', path), {
+    lockfile: read(options, INSPECT).lockfile,
+    strict: false,
+    atOnce: true,
+  })
 }
 
-function request(locate: Locate, path: string, values: AcquireOptions): Request {
+function request(locate: Locate, path: string, values: AcquireOptions, atOnce: boolean): Request {
   values.signal?.throwIfAborted()
   return {
-    file: locate(path, { lockfile: values.lockfile, strict: values.filesystem === 'strict' }),
+    file: locate(path, { lockfile: values.lockfile, strict: values.filesystem === 'strict', atOnce }),
     mode: values.mode ?? 'exclusive',
     timeout: values.timeout ?? DEFAULT_TIMEOUT,
     signal: values.signal,

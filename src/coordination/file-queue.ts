@@ -185,7 +185,22 @@ export class FileQueue implements Line, Holding {
     }
     if (answer.kind === 'granted') this.begin(answer.lease, wait.mode, first)
     if (answer.kind === 'known') this.joinQueueOf(answer.lease)
+    if (answer.kind === 'link') this.follow()
     return answer.kind !== 'waiting'
+  }
+
+  /** The target is a link after all: everybody who means it goes where that leads. */
+  private follow(): void {
+    for (const waiter of [...this.waiters]) {
+      if (!waiter.request.file.unfollowed) continue
+      this.waiters.delete(waiter)
+      try {
+        waiter.request = { ...waiter.request, file: this.kernel.follow(waiter.request.file) }
+        this.registry.queueFor(waiter.request.file.lockfile).enqueue(waiter)
+      } catch (error) {
+        waiter.refuse(systemError(error, waiter.request.file))
+      }
+    }
   }
 
   private join(tenure: Tenure, first: Waiter): boolean {

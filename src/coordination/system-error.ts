@@ -13,9 +13,11 @@ const ADVICE: Record<string, string> = {
   ENXIO: 'is no regular file (a socket?), and a lock file must be one',
   EAGAIN: 'is deleted as fast as it is made',
   ENOENT: 'cannot be created: a folder on its path does not exist',
+  EBADF: 'cannot be locked: on NFS an exclusive lock needs a lock file that may be written',
+  ETIMEDOUT: 'cannot be reached: its filesystem does not answer',
 }
 
-export function systemError(cause: unknown, file: LockTarget): unknown {
+export function systemError(cause: unknown, file: Pick<LockTarget, 'target' | 'lockfile'>): unknown {
   if (cause instanceof LockError || !isSystemFailure(cause)) return cause
   const { target: path, lockfile } = file
   const details = { path, lockfile, cause }

@@ -19,7 +19,7 @@ export class Waiter implements Mortal, Linked<Waiter> {
   list: object | null = null
   next: Waiter | null = null
   previous: Waiter | null = null
-  readonly request: Request
+  request: Request
   line: Line
   private readonly clock: Clock
   private readonly started: number

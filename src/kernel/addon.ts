@@ -20,7 +20,7 @@ export interface Addon {
   read(lease: number, bytes: Uint8Array): number
   release(lease: number, ending: Uint8Array | null, prefix: number): void
   request(path: string, mode: number, how: number): number
-  requestDistant(path: string, mode: number, how: number, target: string): number
+  requestDistant(path: string, mode: number, how: number, target: string, unfollowed: boolean): number
   trust(): void
   write(lease: number, bytes: Uint8Array): number
 }

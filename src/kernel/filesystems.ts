@@ -58,7 +58,7 @@ export class Filesystems {
   }
 
   /** Refuses a filesystem whose locks do not exclude, and tells once of each mount where they may not. */
-  admit({ target, lockfile, filesystem }: LockTarget, strict: boolean): void {
+  admit({ target, lockfile, filesystem, strict }: LockTarget): void {
     if (filesystem.kind === 'local') return
     const { kind, type, mount, source, reason } = filesystem
     const where = `${lockfile} lies on ${type} (${source === '' ? mount : `${source} at ${mount}`})`
@@ -95,22 +95,20 @@ export class Filesystems {
     const { root } = parse(folder)
     const rest = names(folder.slice(root.length))
     let path = root
-    let found = at(path)
-    for (let links = 0; !found.distant && rest.length > 0;) {
-      const name = rest.shift() ?? ''
+    for (let links = 0; !at(path).distant;) {
+      const name = rest.shift()
+      if (name === undefined) return this.secondOpinion(at(path), path)
       const next = name === '..' ? dirname(path) : join(path, name)
-      found = at(next)
-      if (found.distant || !this.system.isLink(next)) {
+      const destination = at(next).distant || !this.system.isLink(next) ? null : destinationOf(next)
+      if (destination === null) {
         path = next
-        continue
+      } else if (++links <= MOST_LINKS) {
+        rest.unshift(...names(destination))
+        if (isAbsolute(destination)) path = parse(destination).root
       }
-      const destination = destinationOf(next)
-      if (destination === null || ++links > MOST_LINKS) break
-      rest.unshift(...names(destination))
-      if (isAbsolute(destination)) path = parse(destination).root
-      found = at(path)
     }
-    return found.distant ? found : this.secondOpinion(found, path)
+    // From here on the text must do: whatever lies behind a distant filesystem is reached through it.
+    return { ...at(join(path, ...rest)), distant: true }
   }
 
   private secondOpinion(first: Filesystem, folder: string): Filesystem {

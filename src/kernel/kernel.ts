@@ -16,14 +16,20 @@ export interface LockTarget {
   readonly target: string
   /** Where the lock file lies. */
   readonly filesystem: Filesystem
+  /** Whether the target may still be a symlink: on a distant filesystem that is found out by the wait. */
+  readonly unfollowed: boolean
+  /** An unsure filesystem is refused. */
+  readonly strict: boolean
 }
 
 /** What is asked for besides the path. */
 export interface Where {
   /** An exact lock file. */
   readonly lockfile?: string | undefined
-  /** Refuse a filesystem of which nobody can tell whether its locks exclude. */
+  /** Refuse an unsure filesystem. */
   readonly strict: boolean
+  /** Find out everything now. Otherwise what a distant filesystem must be asked for may be left to the wait. */
+  readonly atOnce: boolean
 }
 
 /**
@@ -59,6 +65,8 @@ export type ClaimAnswer =
   | { readonly kind: 'waiting' }
   /** It was granted, but `lockfile` names another file now, or none. The lease has ended. */
   | { readonly kind: 'replaced' }
+  /** The target is a symlink, so another lock file stands for it: see follow(). The lease has ended. */
+  | { readonly kind: 'link' }
   /** The file is that of another lease of this thread. This lease has ended. */
   | { readonly kind: 'known'; readonly lease: Lease }
 
@@ -78,6 +86,9 @@ export interface Kernel {
    * chdir(). Throws where locks are known not to exclude.
    */
   locate(path: string, where: Where): LockTarget
+
+  /** Where an unfollowed target leads. */
+  follow(file: LockTarget): LockTarget
 
   /** Asks for a lock and creates the lock file where there is none. Throws a SystemError-like error on failure. */
   request(file: LockTarget, mode: Mode, how: How): Answer

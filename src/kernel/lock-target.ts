@@ -8,7 +8,7 @@ import { basename, dirname, isAbsolute, resolve, sep } from 'node:path'
 import type { LockTarget } from './kernel.js'
 
 /** The names of a lock; where they lie is found out from them. */
-type Names = Pick<LockTarget, 'lockfile' | 'target'>
+type Names = Pick<LockTarget, 'lockfile' | 'target' | 'unfollowed'>
 
 const SUFFIX = '.hold'
 
@@ -17,21 +17,26 @@ const MOST_LINKS = 40
 
 /** What has to be asked of the filesystem that a path lies on, however that is done. */
 export interface Ask {
-  isLink(path: string): boolean
+  /** Null: that cannot be told now. */
+  isLink(path: string): boolean | null
   /** Whether the filesystem of a folder may never answer. */
   isDistant(folder: string): boolean
 }
 
 export function lockTarget(path: string, lockfile: string | undefined, ask: Ask): Names {
   const named = withoutLinks(path, ask)
-  const target = ask.isLink(named.target) ? followLinks(named.target, ask) : named.target
-  if (lockfile !== undefined) return { target, lockfile: absolute(lockfile, process.cwd(), ask) }
-  return target === named.target ? named : { target, lockfile: target + SUFFIX }
+  const link = ask.isLink(named.target)
+  const target = link === true ? followLinks(named.target, ask) : named.target
+  if (lockfile !== undefined) {
+    return { target, lockfile: absolute(lockfile, process.cwd(), ask), unfollowed: false }
+  }
+  const unfollowed = link === null
+  return target === named.target && !unfollowed ? named : { target, lockfile: target + SUFFIX, unfollowed }
 }
 
 function followLinks(link: string, ask: Ask): string {
   let target = link
-  for (let links = 0; links < MOST_LINKS && ask.isLink(target); links++) {
+  for (let links = 0; links < MOST_LINKS && ask.isLink(target) === true; links++) {
     const destination = destinationOf(target)
     if (destination === null) return target
     target = absolute(destination, dirname(target), ask)
@@ -50,12 +55,12 @@ function destinationOf(link: string): string | null {
 
 /** What was asked for last, often the same again: only texts that mean the same wherever and whenever they are used. */
 let lastPath = ''
-let lastNamed: Names = { target: '', lockfile: SUFFIX }
+let lastNamed: Names = { target: '', lockfile: SUFFIX, unfollowed: false }
 
 function withoutLinks(path: string, ask: Ask): Names {
   if (path === lastPath) return lastNamed
   const target = absolute(path, process.cwd(), ask)
-  const named = { target, lockfile: target + SUFFIX }
+  const named = { target, lockfile: target + SUFFIX, unfollowed: false }
   if (path === target) {
     lastPath = path
     lastNamed = named

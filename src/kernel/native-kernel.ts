@@ -32,7 +32,18 @@ export class SystemError extends Error {
 // The numbers of native/lease.h and native/addon.cc.
 const MODES: Record<Mode, number> = { exclusive: 0, shared: 1 }
 const HOWS: Record<How, number> = { try: 0, 'try-then-wait': 1, wait: 2, 'last-try': 3 }
-const KINDS = ['granted', 'waiting', 'known', 'busy', 'no-thread', 'absent', 'replaced', 'failed', 'strange'] as const
+const KINDS = [
+  'granted',
+  'waiting',
+  'known',
+  'busy',
+  'no-thread',
+  'absent',
+  'replaced',
+  'failed',
+  'link',
+  'strange',
+] as const
 /** A lease's number and what became of it travel as one number. */
 const KINDS_OF_A_LEASE = 16
 const DONE = 0
@@ -48,7 +59,9 @@ export class NativeKernel implements Kernel {
   onSettled: (lease: Lease) => void = () => {}
   private readonly addon: Addon = loadAddon().attach((lease) => this.onSettled(lease))
   private readonly filesystems: Filesystems
-  private readonly ask: Ask
+  /** What may be asked now, and what must not keep the caller waiting. */
+  private readonly now: Ask
+  private readonly later: Ask
 
   /** `mounts` says where paths lie; by default the system does. */
   constructor(mounts?: () => FindMount) {
@@ -56,18 +69,22 @@ export class NativeKernel implements Kernel {
       mounts: mounts ?? (() => mountsNow(() => this.addon.mounts())),
       isLink: (path) => this.isLink(path, false),
     })
-    this.ask = {
-      isLink: (path) => this.isLink(path, this.filesystems.of(path).distant),
-      isDistant: (folder) => this.filesystems.ofFolder(folder).distant,
-    }
+    const isDistant = (folder: string): boolean => this.filesystems.ofFolder(folder).distant
+    const isLink = (path: string): boolean => this.isLink(path, this.filesystems.of(path).distant)
+    this.now = { isDistant, isLink }
+    this.later = { isDistant, isLink: (path) => (this.filesystems.of(path).distant ? null : isLink(path)) }
   }
 
-  locate(path: string, { lockfile, strict }: Where): LockTarget {
-    const names = lockTarget(path, lockfile, this.ask)
-    const file = { ...names, filesystem: this.filesystems.of(names.lockfile) }
+  locate(path: string, { lockfile, strict, atOnce }: Where): LockTarget {
+    const names = lockTarget(path, lockfile, atOnce ? this.now : this.later)
+    const file = { ...names, filesystem: this.filesystems.of(names.lockfile), strict }
     checkPermission(file.lockfile)
-    this.filesystems.admit(file, strict)
+    this.filesystems.admit(file)
     return file
+  }
+
+  follow({ target, strict }: LockTarget): LockTarget {
+    return this.locate(target, { strict, atOnce: true })
   }
 
   request(file: LockTarget, mode: Mode, how: How): Answer {
@@ -104,6 +121,7 @@ export class NativeKernel implements Kernel {
         return { kind, lease: Math.floor(number / KINDS_OF_A_LEASE) }
       case 'waiting':
       case 'replaced':
+      case 'link':
         return { kind }
       default:
         throw this.failure(lockfile)
@@ -148,10 +166,10 @@ export class NativeKernel implements Kernel {
     return typeof answer === 'string' ? answer : null
   }
 
-  private requestOnce({ lockfile, target, filesystem }: LockTarget, mode: Mode, how: How): number {
+  private requestOnce({ lockfile, target, filesystem, unfollowed }: LockTarget, mode: Mode, how: How): number {
     const path = toNamespacedPath(lockfile)
     if (!filesystem.distant) return this.addon.request(path, MODES[mode], HOWS[how])
-    return this.addon.requestDistant(path, MODES[mode], HOWS[how], toNamespacedPath(target))
+    return this.addon.requestDistant(path, MODES[mode], HOWS[how], toNamespacedPath(target), unfollowed)
   }
 
   /**
@@ -160,7 +178,7 @@ export class NativeKernel implements Kernel {
    */
   private lookAgain(file: LockTarget): LockTarget {
     const looked = { ...file, filesystem: this.filesystems.ofNow(file.lockfile) }
-    this.filesystems.admit(looked, false)
+    this.filesystems.admit(looked)
     this.addon.trust()
     return looked
   }

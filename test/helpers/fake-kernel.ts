@@ -138,7 +138,11 @@ export class FakeKernel implements Kernel {
 
   locate(path: string, { lockfile }: Where): LockTarget {
     this.system.calls.push('locate')
-    return { target: path, lockfile: lockfile ?? `${path}.hold`, filesystem: LOCAL }
+    return { target: path, lockfile: lockfile ?? `${path}.hold`, filesystem: LOCAL, unfollowed: false, strict: false }
+  }
+
+  follow(file: LockTarget): LockTarget {
+    return file
   }
 
   request(file: LockTarget, mode: Mode, how: How): Answer {

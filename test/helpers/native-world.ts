@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { LockTarget } from '../../src/kernel/kernel.js'
 import { NativeKernel } from '../../src/kernel/native-kernel.js'
 import type { ContractWorld } from '../kernel/contract.js'
-import { LOCAL } from './filesystem.js'
+import { LOCAL, SURE } from './filesystem.js'
 
 /** Where a handle without FILE_SHARE_DELETE keeps a lock file from being deleted. */
 const KEEPS_OPEN_FILES = process.platform === 'win32'
@@ -17,7 +17,7 @@ export function nativeWorld(folder: string, filesystem = LOCAL): ContractWorld {
   let files = 0
   const named = (name: string): LockTarget => {
     const target = join(folder, name)
-    return { target, lockfile: `${target}.hold`, filesystem }
+    return { target, lockfile: `${target}.hold`, filesystem, ...SURE }
   }
   return {
     open: () => new NativeKernel(),

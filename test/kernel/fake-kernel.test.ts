@@ -2,13 +2,13 @@
 import { expect, test } from 'vitest'
 
 import { FakeSystem } from '../helpers/fake-kernel.js'
-import { LOCAL } from '../helpers/filesystem.js'
+import { LOCAL, SURE } from '../helpers/filesystem.js'
 import { contract, type ContractWorld } from './contract.js'
 
 function fakeWorld(): ContractWorld {
   const system = new FakeSystem()
   let files = 0
-  const named = (path: string) => ({ target: path, lockfile: `${path}.hold`, filesystem: LOCAL })
+  const named = (path: string) => ({ target: path, lockfile: `${path}.hold`, filesystem: LOCAL, ...SURE })
   return {
     open: () => system.open(),
     target: () => named(`/file-${++files}`),
