@@ -158,15 +158,6 @@ bool Arrive(Lease* lease, LockFile* file) {
   return false;
 }
 
-void Depart(Lease* lease) {
-  {
-    MutexGuard guard(registry);
-    UnlinkFile(lease);
-  }
-  lease->file.Unlock();
-  lease->file.Close();
-}
-
 }  // namespace
 
 Result OpenOrCreate(const char* path, const char* target, LockFile* file) {
@@ -181,30 +172,18 @@ Result OpenOrCreate(const char* path, const char* target, LockFile* file) {
 }
 
 void WaitForDistant(Lease* lease) {
-  const char* path = lease->distant->path.c_str();
-  if (lease->distant->unfollowed && LockFile::IsLink(lease->distant->target.c_str())) {
+  const Distant& distant = *lease->distant;
+  if (distant.unfollowed && LockFile::IsLink(distant.target.c_str())) {
     lease->distant->ended = State::kLink;
     return Settle(lease, Result::Of(Outcome::kAbsent));
   }
-  for (int tries = 0; tries < kMostReplacements; ++tries) {
-    LockFile file;
-    Result result = OpenOrCreate(path, lease->distant->target.c_str(), &file);
-    if (!result.done()) return Settle(lease, result);
-    if (!Arrive(lease, &file)) return Settle(lease, Result::Of(Outcome::kBusy));
-    if (lease->distant->how == How::kTryThenWait) result = lease->file.TryLock(lease->mode);
-    if (lease->distant->how == How::kWait || result.outcome == Outcome::kBusy) {
-      result = lease->file.WaitLock(lease->mode);
-    }
-    if (!result.done()) return Settle(lease, result);
-    const Result named = LockFile::PathNames(path, lease->file.identity());
-    if (named.done()) return Settle(lease, named);
-    if (named.outcome == Outcome::kFailed) {
-      lease->file.Unlock();
-      return Settle(lease, named);
-    }
-    Depart(lease);
-  }
-  Settle(lease, {Outcome::kFailed, kTryAgain, "open"});
+  LockFile file;
+  Result result = OpenOrCreate(distant.path.c_str(), distant.target.c_str(), &file);
+  if (!result.done()) return Settle(lease, result);
+  if (!Arrive(lease, &file)) return Settle(lease, Result::Of(Outcome::kAbsent));
+  result = distant.how == How::kWait ? Result::Of(Outcome::kBusy) : lease->file.TryLock(lease->mode);
+  if (result.outcome == Outcome::kBusy) result = lease->file.WaitLock(lease->mode);
+  Settle(lease, result);
 }
 
 Answer RequestDistant(Environment* environment, const char* path, const char* target, bool unfollowed, Mode mode,

@@ -41,17 +41,13 @@ void LinkFile(Lease* lease) {
   *bucket = lease;
 }
 
-void UnlinkFile(Lease* lease) {
-  Lease** link = BucketOfFile(lease->file.identity());
-  while (*link != nullptr && *link != lease) link = &(*link)->next_with_file;
-  if (*link != nullptr) *link = lease->next_with_file;
-}
-
 void Unlink(Lease* lease) {
   Lease** link = BucketOfId(lease->id);
   while (*link != lease) link = &(*link)->next_with_id;
   *link = lease->next_with_id;
-  UnlinkFile(lease);
+  link = BucketOfFile(lease->file.identity());
+  while (*link != nullptr && *link != lease) link = &(*link)->next_with_file;
+  if (*link != nullptr) *link = lease->next_with_file;  // otherwise its file was never opened
 }
 
 Lease* FindById(uint64_t id) {

@@ -12,10 +12,9 @@ constexpr int kMostReplacements = 64;
 
 extern Mutex registry;  // protects all of the following, and every lease that is in the tables
 
-// Into both tables, with a new id. A lease whose file is not open yet is put into the second one by LinkFile.
+// Into the tables, with a new id. A lease whose file is not open yet is put into that of the files by LinkFile.
 void Link(Lease* lease);
 void LinkFile(Lease* lease);
-void UnlinkFile(Lease* lease);
 void Unlink(Lease* lease);
 
 Lease* FindById(uint64_t id);

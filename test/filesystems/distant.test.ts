@@ -196,6 +196,7 @@ describe('on a distant filesystem', () => {
     await mustStayBlocked(first)
     const second = holdfast.withLock(alias, undefined, () => void order.push('second'))
     await mustStayBlocked(second)
+    await expect(holdfast.acquire(alias, { timeout: 50 })).rejects.toMatchObject({ position: 3 })
     await other.release(theirs)
     await Promise.all([first, second])
     expect(order).toEqual(['first', 'second'])
