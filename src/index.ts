@@ -71,7 +71,7 @@ export function releaseAll(reason?: unknown): number {
 
 export { isLockError, LockError, LockLostError, LockTimeoutError } from './errors.js'
 export type { LockErrorCode, LockHolder, LostReason } from './errors.js'
-export type { FallbackEvent } from './events.js'
+export type { FallbackEvent, FallbackFilesystem } from './events.js'
 export type { Hold } from './hold.js'
 export type { HoldInfo, TryAcquireOptions } from './holdfast.js'
 export type { HoldSet } from './hold-set.js'

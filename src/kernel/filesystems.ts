@@ -42,7 +42,7 @@ export class Filesystems {
     if (path === this.lastPath && this.last !== undefined) return this.last
     const found = this.ofFolder(dirname(path))
     this.lastPath = path
-    this.last = found
+    this.last = lasts(found) ? found : undefined
     return found
   }
 
@@ -73,18 +73,21 @@ export class Filesystems {
   }
 
   private find(folder: string): Filesystem {
+    const filesystem = this.look(folder)
+    if (!lasts(filesystem)) return filesystem
+    if (this.byFolder.size >= MOST_FOLDERS) this.byFolder.clear()
+    this.byFolder.set(folder, filesystem)
+    return filesystem
+  }
+
+  private look(folder: string): Filesystem {
     let findMount: FindMount
     try {
       findMount = this.system.mounts()
     } catch {
       return unknownFilesystem(folder, 'the list of mounts cannot be read')
     }
-    const filesystem = this.walk(findMount, folder)
-    // What an automounter puts there is seen only when it is there.
-    if (filesystem.type === 'autofs') return filesystem
-    if (this.byFolder.size >= MOST_FOLDERS) this.byFolder.clear()
-    this.byFolder.set(folder, filesystem)
-    return filesystem
+    return this.walk(findMount, folder)
   }
 
   private walk(findMount: FindMount, folder: string): Filesystem {
@@ -121,6 +124,11 @@ export class Filesystems {
       return first
     }
   }
+}
+
+/** What an automounter puts in its place is seen only when it is there. */
+function lasts({ type }: Filesystem): boolean {
+  return type !== 'autofs'
 }
 
 function names(path: string): string[] {
