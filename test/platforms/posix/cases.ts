@@ -1,10 +1,11 @@
-// The on-disk contract of POSIX systems, by a program that knows nothing of holdfast: flock(1) on the lock file.
+// What only POSIX systems have: the on-disk contract, by a program that knows nothing of holdfast (flock(1) on the lock
+// file), and files that block whoever opens them.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
-import { acquire, tryAcquire } from '../../../src/index.js'
+import { acquire, isLockError, tryAcquire } from '../../../src/index.js'
 import { atEnd, type ProcessCase } from '../process-case.js'
 import { Skip } from '../report.js'
 
@@ -44,6 +45,14 @@ export const posixCases: readonly ProcessCase[] = [
       holder.stdin.end()
       const hold = await waiting
       hold.release()
+    },
+  },
+  {
+    title: 'a lock file that is a FIFO is refused, and nobody waits for its other end',
+    async run(folder) {
+      const file = join(folder, 'file')
+      if (spawnSync('mkfifo', [`${file}.hold`]).status !== 0) throw new Skip('there is no mkfifo(1)')
+      await assert.rejects(acquire(file), (error) => isLockError(error, 'ERR_LOCK_SYSTEM'))
     },
   },
 ]
