@@ -2,7 +2,14 @@
 # HOLDFAST_ZIG_TARGET (Zig's name of the target), and CMake's name of the system.
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES HOLDFAST_ZIG HOLDFAST_ZIG_TARGET)
 set(CMAKE_CXX_COMPILER "${HOLDFAST_ZIG}" c++ -target ${HOLDFAST_ZIG_TARGET})
-# CMake's probes would link a program with libc++, which Zig first builds for about a minute; the addon uses none.
+# CMake would find out what compiler this is by linking a program, for which Zig first builds a C library, libc++ and
+# more, for minutes; the addon uses none of it. So CMake is told.
+set(CMAKE_CXX_COMPILER_ID_RUN TRUE)
+set(CMAKE_CXX_COMPILER_ID Clang)
+set(CMAKE_CXX_COMPILER_VERSION 16.0.1)
+set(CMAKE_CXX_COMPILER_FRONTEND_VARIANT GNU)
+set(CMAKE_CXX_STANDARD_COMPUTED_DEFAULT 17)
+set(CMAKE_CXX_EXTENSIONS_COMPUTED_DEFAULT ON)
 set(CMAKE_CXX_COMPILER_WORKS TRUE)
 set(CMAKE_CXX_ABI_COMPILED TRUE)
 set(CMAKE_CXX_COMPILE_FEATURES cxx_std_17)
