@@ -18,8 +18,9 @@ import * as row5 from './rows/5-killed-holder.mjs'
 import * as row6 from './rows/6-fairness.mjs'
 import * as row7 from './rows/7-many-files.mjs'
 import * as row8 from './rows/8-idle.mjs'
+import * as row9 from './rows/9-first-lock.mjs'
 
-const ROWS = [row1, row2, row3, row4, row5, row6, row7, row8]
+const ROWS = [row1, row2, row3, row4, row5, row6, row7, row8, row9]
 const COMMAND = 'npm run bench'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
