@@ -1,5 +1,10 @@
 // What runs JavaScript: versions of Node, Bun and Deno, against themselves and against each other.
-import { tool } from './skip.mjs'
+import { join } from 'node:path'
+
+import { makeStandIn } from '../platforms/musl.mjs'
+import { missing } from '../platforms/needs.mjs'
+import { ROOT } from './pack.mjs'
+import { Skip, tool } from './skip.mjs'
 
 const here = () => ['node']
 const node22 = () => [tool('node-linux-22')]
@@ -16,11 +21,23 @@ function locks(runtime, other = runtime) {
   }
 }
 
+/** A musl that is not Alpine's, which node-gyp-build takes for glibc. */
+function onMusl({ packed, consumer }) {
+  const reason = missing('musl', 'a C++ compiler')
+  if (reason !== null) throw new Skip(reason)
+  const command = [tool('bun-musl-x64')]
+  const libraries = join(consumer.folder, 'libraries')
+  makeStandIn('g++', join(ROOT, 'test', 'platforms', 'musl', 'libstdcxx.cc'), command, libraries)
+  consumer.install(packed.archive)
+  return consumer.checkLock(command, { env: { LD_LIBRARY_PATH: libraries } })
+}
+
 export const runtimes = {
   'node 22': locks(node22),
   'node 24': locks(node24),
   'node 26': locks(node26),
   bun: locks(bun),
+  'bun with musl, not on Alpine': onMusl,
   deno: locks(deno),
   'node against bun': locks(here, bun),
   'bun against deno': locks(bun, deno),
