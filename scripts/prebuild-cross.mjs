@@ -17,7 +17,7 @@ import { PREBUILDS, seal, sha256 } from './prebuilds.mjs'
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** All that a build reads. */
-const SOURCES = ['CMakeLists.txt', 'native', join('scripts', 'cross')]
+const SOURCES = ['CMakeLists.txt', 'package.json', 'native', join('scripts', 'cross')]
 
 function buildElsewhere(name) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-elsewhere-'))

@@ -1,12 +1,14 @@
 // Builds the addon for other machines, through cmake-js, with Zig as the compiler.
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { cacheFolder, fetchTool } from './cache.mjs'
 import { targetNamed } from './targets.mjs'
 
+const CMAKE_JS = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js')
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 /**
@@ -24,10 +26,10 @@ export function crossBuild(name, { sources = ROOT, cache = cacheFolder('zig-loca
     HOLDFAST_ZIG_TARGET: target.zig,
   }
   rmSync(out, { recursive: true, force: true })
-  const program = join(sources, 'scripts', 'cross', 'cmake-js.mjs')
+  const args = Object.entries(definitions).map(([key, value]) => `--CD${key}=${value}`)
   const { status, stdout, stderr, error } = spawnSync(
     process.execPath,
-    [program, sources, out, ...Object.entries(definitions).map(([key, value]) => `${key}=${value}`)],
+    [CMAKE_JS, 'rebuild', '-d', sources, '-O', out, '-B', 'MinSizeRel', '-p', '2', ...args],
     {
       // Zig builds the C library of each target once; the cache makes that once a machine.
       env: { ...process.env, ZIG_GLOBAL_CACHE_DIR: cacheFolder('zig'), ZIG_LOCAL_CACHE_DIR: cache },

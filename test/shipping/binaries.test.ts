@@ -152,6 +152,12 @@ describe('the folder of binaries', () => {
     expect(check('--seal', folder)).toMatchObject({ status: 0, stderr: '' })
     expect(check(folder)).toMatchObject({ status: 0, stderr: '' })
 
+    const manifest = readFileSync(join(folder, 'SHA256SUMS'), 'utf8')
+    writeFileSync(join(folder, 'SHA256SUMS'), manifest.replace(/^# sources: .*/, '# sources: others'))
+    const stale = expect.stringContaining('sealed of other sources than these') as string
+    expect(check(folder)).toMatchObject({ status: 1, stderr: stale })
+    writeFileSync(join(folder, 'SHA256SUMS'), manifest)
+
     const [first = '', second = ''] = places
     cpSync(join(folder, second), join(folder, first))
     expect(check(folder)).toMatchObject({
