@@ -4,14 +4,17 @@ import { join, sep } from 'node:path'
 
 import { Skip, tool } from './skip.mjs'
 
-/** `needed` are flags by what they allow; `without` says what becomes of the lock when one of them is missing. */
-function check(consumer, command, needed, without) {
+const WARNED = 'held with a warning'
+
+/** `needed` are flags by what they allow; `expected` says what becomes of the lock when one of them is missing. */
+function check(consumer, command, needed, expected) {
   const outcome = (missing) => {
     const flags = Object.keys(needed).filter((name) => name !== missing)
     const args = [...command.slice(1), ...flags.map((name) => needed[name])]
-    return consumer.tryRun(command[0], [...args, 'check.mjs', join('locks', 'data')]).stdout.trim()
+    const { stdout, output } = consumer.tryRun(command[0], [...args, 'check.mjs', join('locks', 'data')])
+    return stdout.trim() + (output.includes('HoldfastWarning') ? ' with a warning' : '')
   }
-  const faults = Object.entries({ nothing: 'held', ...without })
+  const faults = Object.entries(expected)
     .map(([missing, expected]) => ({ missing, expected, outcome: outcome(missing) }))
     .filter(({ expected, outcome }) => outcome !== expected)
   if (faults.length > 0) throw new Error(JSON.stringify(faults))
@@ -36,10 +39,13 @@ function node(program) {
       'reading the program': `--allow-fs-read=${inside('check.mjs')}`,
       'reading the package': `--allow-fs-read=${inside('node_modules', 'holdfast')}${sep}`,
       'reading node-gyp-build': `--allow-fs-read=${inside('node_modules', 'node-gyp-build')}${sep}`,
+      'reading the list of mounts': '--allow-fs-read=/proc/self/mountinfo',
       'reading the lock file': `--allow-fs-read=${inside('locks')}${sep}`,
       'writing the lock file': `--allow-fs-write=${inside('locks')}${sep}`,
     }
     return check(consumer, [program(), flag], needed, {
+      nothing: 'held',
+      'reading the list of mounts': WARNED,
       addons: 'ERR_LOCK_ADDON',
       'reading the lock file': 'ERR_ACCESS_DENIED',
       'writing the lock file': 'ERR_ACCESS_DENIED',
@@ -51,6 +57,8 @@ function deno({ packed, consumer }) {
   prepare({ packed, consumer })
   const needed = { addons: '--allow-ffi', reading: '--allow-read', hostname: '--allow-sys=hostname' }
   return check(consumer, [tool('deno'), 'run', '--no-prompt'], needed, {
+    // The list of mounts can be read with --allow-all only.
+    nothing: WARNED,
     addons: 'ERR_LOCK_ADDON',
     reading: 'ERR_LOCK_ADDON',
   })

@@ -46,12 +46,32 @@ function bundleAround({ packed, consumer }) {
   return consumer.checkPromises('check.mjs', undefined, { cwd: out })
 }
 
-/** With the binaries copied beside the output, nothing else of the package is needed. */
 function bundleWithBinaries({ packed, consumer }) {
   const out = bundle({ packed, consumer })
+  keepBinariesOnly(consumer, out)
+  return consumer.checkPromises('check.mjs', undefined, { cwd: out })
+}
+
+/** CommonJS has no import.meta.url, by which the package finds its binaries. */
+const URL_OF_BUNDLE = [
+  '--define:import.meta.url=__url',
+  '--banner:js=const __url = require("node:url").pathToFileURL(__filename).href',
+]
+
+function bundleInCommonJs({ packed, consumer }) {
+  consumer.install(packed.archive)
+  consumer.copy('require')
+  const flags = ['--bundle', '--platform=node', '--format=cjs', '--outfile=out/check.cjs']
+  consumer.run(tool('esbuild'), ['check.cjs', ...flags, ...URL_OF_BUNDLE])
+  const out = join(consumer.folder, 'out')
+  keepBinariesOnly(consumer, out)
+  return consumer.run('node', ['check.cjs'], { cwd: out }).stdout.trim()
+}
+
+/** Beside the output, nothing else of the package is needed. */
+function keepBinariesOnly(consumer, out) {
   cpSync(join(consumer.folder, 'node_modules', 'holdfast', 'prebuilds'), join(out, 'prebuilds'), { recursive: true })
   rmSync(join(consumer.folder, 'node_modules'), { recursive: true })
-  return consumer.checkPromises('check.mjs', undefined, { cwd: out })
 }
 
 function bundleWithoutBinaries({ packed, consumer }) {
@@ -91,6 +111,7 @@ export const programs = {
   'typescript without the types of node': withoutNodeTypes,
   'esbuild, external': bundleAround,
   'esbuild, with the binaries beside it': bundleWithBinaries,
+  'esbuild, to CommonJS': bundleInCommonJs,
   'esbuild, without the binaries': bundleWithoutBinaries,
   'two versions': twoVersions,
 }
