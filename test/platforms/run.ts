@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { DISTANT, LOCAL } from '../helpers/filesystem.js'
 import { nativeWorld } from '../helpers/native-world.js'
 import { contract } from '../kernel/contract.js'
 import { posixCases } from './posix/cases.js'
@@ -17,12 +18,16 @@ let folders = 0
 const folder = (): string => join(scratch, String(++folders))
 
 const report = new Report()
-for (const { title, removes, run } of contract) {
-  const world = nativeWorld(folder())
-  if (removes === true && world.remove === null) {
-    report.skip(title, 'this system keeps open files from being deleted')
-  } else {
-    await report.run({ title, run: () => run(world) })
+for (const filesystem of [LOCAL, DISTANT]) {
+  for (const { title, removes, atOnce, run } of contract) {
+    if (atOnce === true && filesystem.distant) continue
+    const name = filesystem.distant ? `${title}, aside` : title
+    const world = nativeWorld(folder(), filesystem)
+    if (removes === true && world.remove === null) {
+      report.skip(name, 'this system keeps open files from being deleted')
+    } else {
+      await report.run({ title: name, run: () => run(world) })
+    }
   }
 }
 const systemCases = process.platform === 'win32' ? windowsCases : posixCases
