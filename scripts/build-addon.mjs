@@ -14,7 +14,7 @@ const headers = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--
 /** A Makefile older than what it was made from would leave new files out. */
 const makefile = statSync(join(root, 'build', 'Makefile'), { throwIfNoEntry: false })
 const made = makefile?.mtimeMs ?? 0
-const current = ['binding.gyp', join('native', 'sources.txt')].every(
+const current = ['binding.gyp', join('native', 'binding.gyp'), join('native', 'sources.txt')].every(
   (file) => statSync(join(root, file)).mtimeMs < made,
 )
 const verb = current ? ['build'] : ['configure', 'build']

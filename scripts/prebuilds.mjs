@@ -24,10 +24,11 @@ export function sha256(file) {
 
 /** One hash of everything that the binaries are made of. */
 function sourcesHash() {
-  const native = readdirSync(join(ROOT, 'native')).map((name) => join('native', name))
+  const sources = readdirSync(join(ROOT, 'native'), { withFileTypes: true }).filter((entry) => entry.isFile())
+  const native = sources.map(({ name }) => join('native', name))
   const cross = readdirSync(join(ROOT, 'scripts', 'cross')).map((name) => join('scripts', 'cross', name))
   const hash = createHash('sha256')
-  for (const file of ['CMakeLists.txt', 'binding.gyp', ...native.sort(), ...cross.sort()]) {
+  for (const file of ['CMakeLists.txt', ...native.sort(), ...cross.sort()]) {
     hash.update(`${file} ${sha256(join(ROOT, file))}\n`)
   }
   return hash.digest('hex')

@@ -2,7 +2,7 @@
 import { LockError } from '../errors.js'
 
 /** Builds the addon in the package's folder. The tests of the package run it. */
-const BUILD = 'npm install --no-save node-addon-api && npx --yes node-gyp rebuild'
+const BUILD = 'npm install --prefix native --no-save node-addon-api && npx --yes node-gyp rebuild --directory native'
 
 export class AddonFailures {
   private readonly lines: string[] = []

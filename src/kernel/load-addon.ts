@@ -18,6 +18,7 @@ const PREBUILDS = join('prebuilds', `${process.platform}-${process.arch}`)
 
 const FOLDERS = [
   join(PACKAGE_ROOT, 'build', 'Release'),
+  join(PACKAGE_ROOT, 'native', 'build', 'Release'), // built in an installed package
   join(PACKAGE_ROOT, PREBUILDS),
   join(THIS_FOLDER, PREBUILDS), // of a bundle
 ]
