@@ -6,9 +6,8 @@
 import { Buffer } from 'node:buffer'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { threadId } from 'node:worker_threads'
 
-import { MAGIC, parseRecord, RECORD_SIZE, type LockRecord } from './record.js'
+import { MAGIC, parseRecord, RECORD_SIZE, threadId, type LockRecord } from './record.js'
 
 /** What stands before the state's slot. */
 export const RECORD_PREFIX = `${MAGIC}1,`
@@ -175,7 +174,7 @@ function asciiJson(value: string | null): string {
 /** The fields that are the same for every hold of this thread. */
 function thisHolder(): string {
   holder ??=
-    `"pid":${process.pid},"tid":${threadId},"host":${textThatFits(hostname(), HOST_SIZE)},` +
+    `"pid":${process.pid},"tid":${threadId()},"host":${textThatFits(hostname(), HOST_SIZE)},` +
     `"boot":${asciiJson(bootId())},"pidns":${asciiJson(pidNamespace())}`
   return holder
 }

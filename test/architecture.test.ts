@@ -202,7 +202,7 @@ describe('the package', () => {
   })
 
   test('has no back door to its inner files', () => {
-    const script = `await import('holdfast/dist/kernel/load-addon.js')`
+    const script = `await import('holdfast/dist/index.js')`
     expect(node('--input-type=module', '-e', script).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED')
   })
 

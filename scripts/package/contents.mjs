@@ -8,7 +8,7 @@ import { ROOT } from './pack.mjs'
 const LARGEST = 700 * 1000
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare']
 
-/** Every file of test/package/files.txt, what src/ compiles to, and nothing else. */
+/** Every file of test/package/files.txt, the types of src/, and nothing else. */
 function files({ packed }) {
   const listed = readFileSync(join(ROOT, 'test', 'package', 'files.txt'), 'utf8')
     .trim()
@@ -26,7 +26,7 @@ function files({ packed }) {
 function compiled() {
   return readdirSync(join(ROOT, 'src'), { recursive: true })
     .filter((file) => file.endsWith('.ts'))
-    .flatMap((file) => ['.js', '.d.ts'].map((ending) => join('dist', file.replace(/\.ts$/, ending))))
+    .map((file) => join('dist', file.replace(/\.ts$/, '.d.ts')))
 }
 
 function size({ packed }) {

@@ -1,8 +1,6 @@
 // Time, as coordination sees it: monotonic, and standing still while the machine is suspended. Wall time takes part
 // in no decision. Injected, so that tests can turn it by hand.
 
-import { performance } from 'node:perf_hooks'
-
 export interface Timer {
   cancel(): void
 }

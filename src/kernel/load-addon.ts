@@ -5,35 +5,34 @@
 // takes every musl but Alpine's for glibc, and because it does not look beside a bundle.
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { AddonFailures } from './addon-failures.js'
 import type { Library } from './addon.js'
 import { isCutOff } from './cut-off.js'
 
-const THIS_FOLDER = dirname(fileURLToPath(import.meta.url))
-const PACKAGE_ROOT = dirname(dirname(THIS_FOLDER))
-const PREBUILDS = join('prebuilds', `${process.platform}-${process.arch}`)
-
-const FOLDERS = [
-  join(PACKAGE_ROOT, 'build', 'Release'),
-  join(PACKAGE_ROOT, 'native', 'build', 'Release'), // built in an installed package
-  join(PACKAGE_ROOT, PREBUILDS),
-  join(THIS_FOLDER, PREBUILDS), // of a bundle
-]
-
 export function loadAddon(): Library {
+  // dist/; src/kernel/ where the sources run as they are
+  const here = dirname(fileURLToPath(import.meta.url))
+  const root = basename(here) === 'kernel' ? dirname(dirname(here)) : dirname(here)
+  const prebuilds = join('prebuilds', `${process.platform}-${process.arch}`)
+  const folders = [
+    join(root, 'build', 'Release'),
+    join(root, 'native', 'build', 'Release'), // built in an installed package
+    join(root, prebuilds),
+    join(here, prebuilds), // of a bundle
+  ]
   const require = createRequire(import.meta.url)
   const failures = new AddonFailures()
-  for (const file of binaries(require, failures)) {
+  for (const file of binaries(require, root, folders, failures)) {
     try {
       return load(require, file)
     } catch (error) {
       failures.add(file, error)
     }
   }
-  throw failures.error(PACKAGE_ROOT)
+  throw failures.error(root)
 }
 
 function load(require: NodeJS.Require, file: string): Library {
@@ -43,19 +42,24 @@ function load(require: NodeJS.Require, file: string): Library {
   throw new Error('this is another addon')
 }
 
-function* binaries(require: NodeJS.Require, failures: AddonFailures): Generator<string> {
-  const chosen = choice(require, failures)
+function* binaries(
+  require: NodeJS.Require,
+  root: string,
+  folders: readonly string[],
+  failures: AddonFailures,
+): Generator<string> {
+  const chosen = choice(require, root, failures)
   if (chosen !== null) yield chosen
-  for (const folder of FOLDERS) {
+  for (const folder of folders) {
     for (const file of binariesIn(folder, failures)) if (file !== chosen) yield file
   }
 }
 
-function choice(require: NodeJS.Require, failures: AddonFailures): string | null {
+function choice(require: NodeJS.Require, root: string, failures: AddonFailures): string | null {
   try {
     // It has no types.
     const { resolve } = require('node-gyp-build') as { resolve: (root: string) => string }
-    return resolve(PACKAGE_ROOT)
+    return resolve(root)
   } catch (error) {
     failures.add('node-gyp-build', error)
     return null

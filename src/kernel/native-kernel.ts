@@ -2,7 +2,6 @@
 // failures into errors that Node's users know, and makes the lock file where there is none.
 import { constants } from 'node:os'
 import { toNamespacedPath } from 'node:path'
-import { getSystemErrorName } from 'node:util'
 
 import type { Addon } from './addon.js'
 import { Filesystems } from './filesystems.js'
@@ -20,6 +19,7 @@ export class SystemError extends Error {
   readonly path: string
 
   constructor(errno: number, syscall: string, path: string) {
+    const { getSystemErrorName } = process.getBuiltinModule('node:util') // late: it takes long to load
     const code = getSystemErrorName(errno)
     super(`${code}: ${syscall} '${path}'`)
     this.code = code

@@ -80,7 +80,7 @@ describe('a binary is found', () => {
   })
 
   test('beside a bundle, which has neither the layout of the package nor its dependency', async () => {
-    const copy = new PackageCopy({ [join('dist', 'kernel', MUSL)]: addon })
+    const copy = new PackageCopy({ [join('dist', MUSL)]: addon })
     rmSync(join(copy.folder, 'node_modules'), { recursive: true })
     expect(await copy.locks()).toBe(true)
   })
