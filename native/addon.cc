@@ -16,7 +16,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kMostArguments = 5;
+constexpr size_t kMostArguments = 4;
 
 // What a function of the addon needs: its arguments, and the environment it was made for.
 class Call {
@@ -104,15 +104,39 @@ napi_value AnswerOf(const Call& call, const Answer& answer) {
   return call.Number(static_cast<double>(answer.kind) + kKinds * static_cast<double>(answer.lease));
 }
 
-// isLink(path, aside) → boolean; 2 failed
-napi_value IsLinkAt(napi_env env, napi_callback_info info) {
+napi_value TextOrFalse(const Call& call, bool there, const char* text) {
+  napi_value result = nullptr;
+  if (there) {
+    napi_create_string_utf8(call.env(), text, NAPI_AUTO_LENGTH, &result);
+  } else {
+    napi_get_boolean(call.env(), false, &result);
+  }
+  return result;
+}
+
+// readLink(path, aside) → where it leads, empty if Node must find out; false: it is no link; 2 failed
+napi_value ReadLinkAt(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
-  bool link = false;
-  const Result looked = IsLink(path.c_str(), call.Boolean(1), &link);
-  if (!looked.done()) return call.Answer(looked);
-  napi_value result = nullptr;
-  napi_get_boolean(env, link, &result);
+  Link link;
+  const Result looked = ReadLink(path.c_str(), call.Boolean(1), &link);
+  return looked.done() ? TextOrFalse(call, link.there, link.destination) : call.Answer(looked);
+}
+
+// look(path) → kind + 16 * lease, of a look for a link that settles like a wait
+napi_value LookAt(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Text path(call, 0);
+  return AnswerOf(call, RequestLook(call.environment(), path.c_str()));
+}
+
+// looked(lease) → as readLink()
+napi_value LookedAt(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  char* destination = nullptr;
+  const bool there = Looked(call.environment(), static_cast<uint64_t>(call.Integer(0)), &destination);
+  napi_value result = TextOrFalse(call, there, destination);
+  free(destination);
   return result;
 }
 
@@ -133,20 +157,27 @@ napi_value RequestLease(napi_env env, napi_callback_info info) {
   return AnswerOf(call, Request(call.environment(), path.c_str(), mode, how));
 }
 
-// requestDistant(path, mode, how, target, unfollowed) → kind + 16 * lease
+// requestDistant(path, mode, how, target) → kind + 16 * lease
 napi_value RequestDistantLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
   const Text target(call, 3);
   const Mode mode = static_cast<Mode>(call.Integer(1));
   const How how = static_cast<How>(call.Integer(2));
-  return AnswerOf(call, RequestDistant(call.environment(), path.c_str(), target.c_str(), call.Boolean(4), mode, how));
+  return AnswerOf(call, RequestDistant(call.environment(), path.c_str(), target.c_str(), mode, how));
 }
 
 // trust(): the volume that the last request found strange is one where calls return.
 napi_value TrustVolume(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   call.environment()->Trust();
+  return nullptr;
+}
+
+// distrust(): what is mounted has changed.
+napi_value DistrustVolumes(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  call.environment()->Distrust();
   return nullptr;
 }
 
@@ -315,15 +346,18 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   const napi_property_descriptor methods[] = {
       Method("claim", ClaimLease, environment),
       Method("create", CreateLockFile, environment),
+      Method("distrust", DistrustVolumes, environment),
       Method("drop", DropLease, environment),
       Method("failure", Failure, environment),
       Method("identify", IdentifyFile, environment),
-      Method("isLink", IsLinkAt, environment),
+      Method("look", LookAt, environment),
+      Method("looked", LookedAt, environment),
       Method("mounts", Mounts, environment),
       Method("names", LeaseNames, environment),
       Method("peek", PeekAt, environment),
       Method("probe", ProbeAt, environment),
       Method("read", ReadLease, environment),
+      Method("readLink", ReadLinkAt, environment),
       Method("release", ReleaseLease, environment),
       Method("request", RequestLease, environment),
       Method("requestDistant", RequestDistantLease, environment),

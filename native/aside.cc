@@ -3,7 +3,6 @@
 #include "lock.h"
 
 namespace holdfast {
-
 namespace {
 
 constexpr int kPatienceMilliseconds = 1000;
@@ -12,48 +11,38 @@ constexpr int kMostThreads = 64;
 
 // Never destroyed: threads may outlive exit().
 Mutex mutex;
-Work* backlog = nullptr;
 int threads = 0;
 int overdue = 0;
 
 }  // namespace
 
 void Work::OnThread(void* memory) {
-  for (Work* work = static_cast<Work*>(memory); work != nullptr;) {
-    work->run_(work);
-    Bell* waiter;
-    Work* next;
-    {
-      MutexGuard guard(mutex);
-      if (work->overdue_) --overdue;
-      work->done_ = true;
-      waiter = work->waiter_;
-      if (waiter != nullptr) waiter->Ring();
-      next = backlog;
-      if (next != nullptr) {
-        backlog = next->next_;
-      } else {
-        --threads;
-      }
+  Work* work = static_cast<Work*>(memory);
+  work->run_(work);
+  bool overdue_here;
+  {
+    MutexGuard guard(mutex);
+    work->done_ = true;
+    if (work->waiter_ != nullptr) {
+      --threads;
+      work->waiter_->Ring();  // the work is the waiter's from here on
+      return;
     }
-    if (waiter == nullptr) work->delete_(work);  // otherwise it is gone by now
-    work = next;
+    overdue_here = work->overdue_;
   }
+  work->delete_(work);  // which may wait for the filesystem too
+  MutexGuard guard(mutex);
+  --threads;
+  if (overdue_here) --overdue;
 }
 
 // False: there is no thread for it.
 bool Start(Work* work, Need need) {
   {
     MutexGuard guard(mutex);
-    if (threads < kMostThreads) {
-      ++threads;
-    } else if (need == Need::kEnding) {
-      work->next_ = backlog;
-      backlog = work;
-      return true;
-    } else {
-      return false;
-    }
+    if (need == Need::kHint && overdue > 0) return false;
+    if (need != Need::kEnding && threads >= kMostThreads) return false;
+    ++threads;
   }
   if (StartDetachedThread(Work::OnThread, work)) return true;
   if (need == Need::kEnding) {
@@ -70,7 +59,7 @@ int Await(Work* work, Need need) {
   work->waiter_ = &bell;
   if (!Start(work, need)) {
     work->delete_(work);
-    return kTryAgain;
+    return kTimedOut;
   }
   MutexGuard guard(mutex);
   int patience = need == Need::kHint || overdue > 0 ? kImpatienceMilliseconds : kPatienceMilliseconds;

@@ -3,7 +3,7 @@
 //
 // Guarantee: a caller waits a second at the most. While other work is overdue it waits only a moment, and for an ending
 // not at all, so a dead filesystem does not stop the event loop again and again. Overdue work goes on by itself.
-// Not guaranteed: that such work ever ends. At most 64 threads are at it; beyond that, new work is refused or queued.
+// Not guaranteed: that such work ever ends. While 64 threads are at it, new work is refused; an ending never is.
 #ifndef HOLDFAST_NATIVE_ASIDE_H_
 #define HOLDFAST_NATIVE_ASIDE_H_
 
@@ -19,14 +19,17 @@
 namespace holdfast {
 
 // A text of one's own: the caller's is gone when overdue work reads it.
+inline char* CopyOf(const char* text) {
+  const size_t size = strlen(text) + 1;
+  char* copy = static_cast<char*>(malloc(size));
+  if (copy == nullptr) abort();
+  memcpy(copy, text, size);
+  return copy;
+}
+
 class OwnText {
  public:
-  explicit OwnText(const char* text) {
-    const size_t size = strlen(text) + 1;
-    text_ = static_cast<char*>(malloc(size));
-    if (text_ == nullptr) abort();
-    memcpy(text_, text, size);
-  }
+  explicit OwnText(const char* text) : text_(CopyOf(text)) {}
   ~OwnText() { free(text_); }
   OwnText(const OwnText&) = delete;
   OwnText& operator=(const OwnText&) = delete;
@@ -34,7 +37,7 @@ class OwnText {
   const char* c_str() const { return text_; }
 
  private:
-  char* text_;
+  char* const text_;
 };
 
 template <class T, class... Arguments>
@@ -51,9 +54,9 @@ void Delete(T* object) {
 }
 
 enum class Need : uint8_t {
-  kHint,    // waited for a moment only; may be refused
-  kAnswer,  // may be refused
-  kEnding,  // must happen: waits for one of the 64 threads, and is done here only where the system has no thread at all
+  kHint,    // waited for a moment only, and not done at all while other work is overdue
+  kAnswer,
+  kEnding,  // must happen: done here where the system has no thread
 };
 
 // One piece of work: its Run() is called once, on another thread, or never. Its destructor cleans up what Run() left
@@ -79,7 +82,6 @@ class Work {
   void (*const run_)(Work*);
   void (*const delete_)(Work*);
   Bell* waiter_ = nullptr;  // rung when the work is done; null when nobody waits
-  Work* next_ = nullptr;    // in the backlog
   bool done_ = false;
   bool overdue_ = false;
 };

@@ -6,6 +6,8 @@
 namespace holdfast {
 namespace {
 
+constexpr size_t kLongestLink = 4096;
+
 Result NoAnswer(int error, const char* call) { return {Outcome::kFailed, error, call}; }
 
 // One try, unless the environment has a lease on the file already. What it got and nobody took is freed again.
@@ -63,17 +65,28 @@ class NamesWork : public Work {
   const Identity identity_;
 };
 
-// Work that has the file of a held lease, and brings it back.
+// Work that has the file of a held lease, and brings it back, or ends the lease if that was released meanwhile.
 class Loan {
  public:
   Loan(uint64_t lease, LockFile* lent) : file(static_cast<LockFile&&>(*lent)), lease_(lease) {}
   ~Loan() {
+    Lease* ended = nullptr;
     {
       MutexGuard guard(registry);
       Lease* lease = FindById(lease_);
-      if (lease != nullptr) lease->file = static_cast<LockFile&&>(file);
+      if (lease != nullptr && lease->state == State::kHeld) {
+        lease->file = static_cast<LockFile&&>(file);
+        return;
+      }
+      ended = lease;
+      if (ended != nullptr) Unlink(ended);
     }
-    if (file.valid()) file.Unlock();
+    if (ended != nullptr) {
+      const Distant& distant = *ended->distant;
+      Stamp(&file, {distant.ending, distant.ending_size, distant.ending_prefix});
+    }
+    file.Unlock();
+    if (ended != nullptr) DeleteLease(ended);
   }
 
   LockFile file;
@@ -171,12 +184,17 @@ Result OpenOrCreate(const char* path, const char* target, LockFile* file) {
   return {Outcome::kFailed, kTryAgain, "open"};
 }
 
+void LookForLink(Lease* lease) {
+  char destination[kLongestLink];
+  if (LockFile::ReadLink(lease->distant->path.c_str(), destination, sizeof(destination))) {
+    lease->distant->link = CopyOf(destination);
+  }
+  lease->distant->ended = State::kLooked;
+  Settle(lease, Result::Of(Outcome::kAbsent));
+}
+
 void WaitForDistant(Lease* lease) {
   const Distant& distant = *lease->distant;
-  if (distant.unfollowed && LockFile::IsLink(distant.target.c_str())) {
-    lease->distant->ended = State::kLink;
-    return Settle(lease, Result::Of(Outcome::kAbsent));
-  }
   LockFile file;
   Result result = OpenOrCreate(distant.path.c_str(), distant.target.c_str(), &file);
   if (!result.done()) return Settle(lease, result);
@@ -186,27 +204,33 @@ void WaitForDistant(Lease* lease) {
   Settle(lease, result);
 }
 
-Answer RequestDistant(Environment* environment, const char* path, const char* target, bool unfollowed, Mode mode,
-                      How how) {
-  if (how == How::kTryThenWait || how == How::kWait) {
-    return WaitDistant(environment, mode, New<Distant>(path, target, unfollowed, how));
+Answer RequestLook(Environment* environment, const char* path) {
+  return WaitDistant(environment, Mode::kShared, New<Distant>(path, "", How::kLook));
+}
+
+Answer RequestDistant(Environment* environment, const char* path, const char* target, Mode mode, How how) {
+  const bool waits = how == How::kTryThenWait || how == How::kWait;
+  if (waits) {
+    const Answer answer = WaitDistant(environment, mode, New<Distant>(path, target, how));
+    if (answer.kind != Kind::kNoThread) return answer;
   }
   if (how == How::kLastTry) {
     MutexGuard guard(registry);
     // A thread is at it, and nothing that is done here would be sooner.
-    if (FindDistant(environment, path, mode, State::kWaiting) != nullptr) return Answer::Of(Kind::kBusy);
+    if (FindDistant(environment, path, mode, false, State::kWaiting) != nullptr) return Answer::Of(Kind::kBusy);
   }
 
-  TryWork* work = New<TryWork>(how == How::kTry ? environment : nullptr, path, target, mode);
+  TryWork* work = New<TryWork>(how == How::kLastTry ? nullptr : environment, path, target, mode);
   const int error = Await(work);
-  if (error != 0) return Answer::Of(NoAnswer(error, "open"));
+  if (error != 0) return waits ? Answer::Of(Kind::kNoThread) : Answer::Of(NoAnswer(error, "open"));
   const Result result = work->result;
   const uint64_t known = work->known;
   LockFile file = static_cast<LockFile&&>(work->file);
   Delete(work);
   if (known != 0) return Answer::Of(Kind::kKnown, known);
-  if (file.valid()) return Hold(environment, mode, &file, New<Distant>(path, target, false, how));
+  if (file.valid()) return Hold(environment, mode, &file, New<Distant>(path, target, how));
   if (result.outcome == Outcome::kFailed) return Answer::Of(result);
+  if (waits) return Answer::Of(Kind::kNoThread);
   return Answer::Of(result.outcome == Outcome::kBusy ? Kind::kBusy : Kind::kAbsent);
 }
 
@@ -245,8 +269,16 @@ Result WriteDistant(Environment* environment, uint64_t id, const char* bytes, si
   return result;
 }
 
+void EndLater(Lease* lease, const Ending& ending) {
+  lease->state = State::kEnding;
+  lease->environment = nullptr;
+  lease->distant->ending_size = ending.size > kRecordSize ? 0 : ending.size;
+  lease->distant->ending_prefix = ending.prefix;
+  memcpy(lease->distant->ending, ending.bytes, lease->distant->ending_size);
+}
+
 void ReleaseDistant(LockFile* file, const Ending& ending) {
-  if (!file->valid()) return;  // other work has it, and unlocks when it finds no lease to give it back to
+  if (!file->valid()) return;  // never opened, or lent: then the work unlocks when it finds no lease
   EndWork* work = New<EndWork>(file, ending);
   if (Await(work, Need::kEnding) == 0) Delete(work);
 }

@@ -9,15 +9,18 @@ namespace holdfast {
 
 // What a distant lease has besides.
 struct Distant {
-  Distant(const char* path, const char* target, bool unfollowed, How how)
-      : path(path), target(target), unfollowed(unfollowed), how(how) {}
+  Distant(const char* path, const char* target, How how) : path(path), target(target), how(how) {}
+  ~Distant() { free(link); }
 
   const OwnText path;
   const OwnText target;
-  const bool unfollowed;  // the target may be a link
   const How how;
   State ended = State::kFailed;  // how it ends that is not granted
   uint64_t other = 0;            // of a kAlias: the lease on the same file
+  char* link = nullptr;          // of a kLooked: where the link leads; null where there is none
+  size_t ending_size = 0;        // of a kEnding: its ending
+  size_t ending_prefix = 0;
+  char ending[kRecordSize];
 };
 
 // Opens a distant lock file, or makes it. On a thread that may wait.
@@ -26,11 +29,19 @@ Result OpenOrCreate(const char* path, const char* target, LockFile* file);
 // A new held lease (lease.cc).
 Answer Hold(Environment* environment, Mode mode, LockFile* file, Distant* distant);
 
+void DeleteLease(Lease* lease);
+
 // A wait for a distant file: it adopts an orphan of that path, or has a thread of its own (lease.cc).
 Answer WaitDistant(Environment* environment, Mode mode, Distant* distant);
 
+// The thread of a look, likewise.
+void LookForLink(Lease* lease);
+
 // What a waiter thread does for a distant lease, up to its report.
 void WaitForDistant(Lease* lease);
+
+// Under the mutex: a held lease whose file is lent is released. The work that has the file does it.
+void EndLater(Lease* lease, const Ending& ending);
 
 // PathNames, aside.
 Result DistantNames(const char* path, const Identity& identity);

@@ -62,6 +62,10 @@ void Environment::Trust() {
   next_trusted_ = (next_trusted_ + 1) % kMostVolumes;
 }
 
+void Environment::Distrust() {
+  for (uint64_t& trusted : trusted_) trusted = 0;
+}
+
 void Environment::Deliver(napi_env env, napi_value on_settled, void*, void* lease) {
   if (env == nullptr) return;
   napi_value receiver;

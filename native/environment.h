@@ -25,6 +25,7 @@ class Environment {
   // Whether it was found out what filesystem this is. One that is not trusted yet is remembered for Trust().
   bool Trusts(uint64_t volume);
   void Trust();
+  void Distrust();  // all of them
 
   // What the last call that answered kFailed failed with.
   Result last_failure;

@@ -19,11 +19,6 @@ Lease* NewLease(Environment* environment, Mode mode, State state) {
   return lease;
 }
 
-void DeleteLease(Lease* lease) {
-  if (lease->distant != nullptr) Delete(lease->distant);
-  Delete(lease);
-}
-
 void UnlockAndDelete(Lease* lease) {
   if (lease->distant != nullptr) {
     ReleaseDistant(&lease->file, Ending());
@@ -35,21 +30,19 @@ void UnlockAndDelete(Lease* lease) {
 
 // Links a lease and starts its thread, or deletes it.
 Answer StartWait(Lease* lease) {
+  bool counted;
   {
     MutexGuard guard(registry);
-    if (!CountThread()) {
-      DeleteLease(lease);
-      return Answer::Of(Kind::kNoThread);
+    counted = CountThread();
+    if (counted) Link(lease);
+  }
+  if (counted) {
+    const uint64_t id = lease->id;  // the lease is the thread's from the next line on
+    Environment* environment = lease->environment;
+    if (StartWaiter(lease)) {
+      environment->Expect();
+      return Answer::Of(Kind::kWaiting, id);
     }
-    Link(lease);
-  }
-  const uint64_t id = lease->id;  // the lease is the thread's from the next line on
-  Environment* environment = lease->environment;
-  if (StartWaiter(lease)) {
-    environment->Expect();
-    return Answer::Of(Kind::kWaiting, id);
-  }
-  {
     MutexGuard guard(registry);
     UncountThread();
     Unlink(lease);
@@ -57,6 +50,8 @@ Answer StartWait(Lease* lease) {
   DeleteLease(lease);
   return Answer::Of(Kind::kNoThread);
 }
+
+bool IsWanted(const Lease* lease) { return lease != nullptr && lease->state != State::kOrphaned; }
 
 // Under the mutex. 0 when there is no such orphan.
 uint64_t Adopt(Lease* orphan) {
@@ -77,6 +72,11 @@ bool BeginsWith(LockFile* file, const char* prefix, size_t size) {
 }
 
 }  // namespace
+
+void DeleteLease(Lease* lease) {
+  if (lease->distant != nullptr) Delete(lease->distant);
+  Delete(lease);
+}
 
 Answer Hold(Environment* environment, Mode mode, LockFile* file, Distant* distant) {
   Lease* lease = NewLease(environment, mode, State::kHeld);
@@ -139,7 +139,8 @@ Answer WaitDistant(Environment* environment, Mode mode, Distant* distant) {
   uint64_t adopted;
   {
     MutexGuard guard(registry);
-    adopted = Adopt(FindDistant(environment, distant->path.c_str(), mode, State::kOrphaned));
+    const bool look = distant->how == How::kLook;
+    adopted = Adopt(FindDistant(environment, distant->path.c_str(), mode, look, State::kOrphaned));
   }
   if (adopted != 0) {
     Delete(distant);
@@ -149,6 +150,21 @@ Answer WaitDistant(Environment* environment, Mode mode, Distant* distant) {
   Lease* lease = NewLease(environment, mode, State::kWaiting);
   lease->distant = distant;
   return StartWait(lease);
+}
+
+bool Looked(Environment* environment, uint64_t id, char** destination) {
+  Lease* lease;
+  {
+    MutexGuard guard(registry);
+    lease = Find(environment, id);
+    if (lease == nullptr || lease->state != State::kLooked) return false;
+    Unlink(lease);
+  }
+  environment->Settled();
+  *destination = lease->distant->link;
+  lease->distant->link = nullptr;
+  DeleteLease(lease);
+  return *destination != nullptr;
 }
 
 Answer Claim(Environment* environment, uint64_t id, const char* path) {
@@ -162,13 +178,12 @@ Answer Claim(Environment* environment, uint64_t id, const char* path) {
     state = lease->state;
     if (state == State::kWaiting || state == State::kOrphaned) return Answer::Of(Kind::kWaiting, id);
     if (state == State::kGranted) lease->state = State::kHeld;
-    if (state == State::kAlias) other = Find(environment, lease->distant->other) != nullptr;
+    if (state == State::kAlias) other = IsWanted(Find(environment, lease->distant->other));
     if (state != State::kGranted) Unlink(lease);
   }
   environment->Settled();
   if (state != State::kGranted) {
     Answer answer = Answer::Of(lease->failure);
-    if (state == State::kLink) answer = Answer::Of(Kind::kLink);
     if (state == State::kAlias) answer = Answer::Of(Kind::kReplaced);
     if (other) answer = Answer::Of(Kind::kKnown, lease->distant->other);
     UnlockAndDelete(lease);
@@ -238,6 +253,7 @@ void Release(Environment* environment, uint64_t id, const Ending& ending) {
     MutexGuard guard(registry);
     lease = FindHeld(environment, id);
     if (lease == nullptr) return;
+    if (lease->distant != nullptr && !lease->file.valid()) return EndLater(lease, ending);
     Unlink(lease);
   }
   if (lease->distant != nullptr) {

@@ -9,8 +9,8 @@
 //     one to stamp its record, unlock and close it, and does so after the mutex, in that order.
 //  3. A descriptor has one user at a time: the waiter thread while the state is kWaiting or kOrphaned, the thread
 //     of the environment from kGranted on. Nobody closes a descriptor that another thread is blocked on.
-//  4. An environment has at most one lease that is kWaiting or kOrphaned for a file and mode: a new wait adopts the
-//     orphan and keeps its place in the kernel's queue.
+//  4. An environment has at most one lease that is kWaiting or kOrphaned for a file and mode (for a distant file: a path
+//     and mode): a new wait adopts the orphan and keeps its place in the kernel's queue.
 //  5. A lease that is granted while nobody wants it is unlocked and closed by the waiter thread itself. The event
 //     loop takes no part: it may be blocked, or gone.
 //  6. A granted lease belongs to nobody until it is claimed. A wait that was dropped is never claimed, so a request
@@ -20,7 +20,7 @@
 //  8. An entry of a file exists only while a descriptor is open: the number of a deleted file comes back at once.
 //  9. Nothing that touches the file of a distant lease (its filesystem may never answer) runs on the environment's
 //     thread: its waiter thread opens it, and everything later is done aside (aside.h). While such work has the file,
-//     the lease is without it, and other work is refused; if the lease has ended meanwhile, the work unlocks and closes.
+//     the lease is without it, and other work is refused; if the lease has ended meanwhile, the work ends it (kEnding).
 // 10. The kernel's queue decides who is next. A request that comes after this process let others go first (kWait)
 //     makes no fresh try; nor does an exclusive one that finds an orphan already in the queue.
 #ifndef HOLDFAST_NATIVE_LEASE_H_
@@ -42,7 +42,8 @@ enum class State : uint8_t {
   kGranted,   // the kernel granted it; the environment has been told and has not claimed it yet
   kFailed,    // the kernel refused it; likewise
   kAlias,     // its path named the file of another lease of this environment; likewise
-  kLink,      // its target turned out to be a link, and another lock file stands for it; likewise
+  kLooked,    // of a look for a link, which locks nothing: it has been found out; likewise
+  kEnding,    // released while overdue work had the file: that work ends it
   kHeld,      // claimed
 };
 
@@ -63,6 +64,7 @@ enum class How : uint8_t {
   kTryThenWait,  // one try, then a wait
   kWait,         // a wait at once
   kLastTry,      // one try, whatever else this environment waits for
+  kLook,         // no lock at all: RequestLook
 };
 
 enum class Kind : uint8_t {
@@ -74,7 +76,6 @@ enum class Kind : uint8_t {
   kAbsent,    // there is no lock file at the path
   kReplaced,  // the path does not name the locked file any more; the lease has ended
   kFailed,    // see `failure`
-  kLink,      // the target of a distant lock file is a link; the lease has ended
   kStrange,   // the file lies on a volume that the environment does not trust yet; nothing was done
 };
 
@@ -102,12 +103,17 @@ struct Ending {
 Answer Request(Environment* environment, const char* path, Mode mode, How how);
 
 // For a distant one: kTry waits for the answer, but only so long; the others leave all of it to the waiter thread, which
-// makes the lock file of `target` where there is none. With `unfollowed` it first looks whether the target is a link.
-Answer RequestDistant(Environment* environment, const char* path, const char* target, bool unfollowed, Mode mode,
-                      How how);
+// makes the lock file of `target` where there is none.
+Answer RequestDistant(Environment* environment, const char* path, const char* target, Mode mode, How how);
+
+// A look whether a distant `path` is a link, on a thread like a wait: kWaiting or kNoThread. It locks nothing.
+Answer RequestLook(Environment* environment, const char* path);
+
+// What a look that has settled has found: true and a text of malloc() that is the caller's, or false. Ends the lease.
+bool Looked(Environment* environment, uint64_t id, char** destination);
 
 // Takes a granted lease, if `path` still names the locked file. kWaiting when the kernel has not granted it yet; kKnown
-// when the file turned out to be that of another lease, kLink when its target is a link.
+// when the file turned out to be that of another lease.
 Answer Claim(Environment* environment, uint64_t id, const char* path);
 
 // No request wants this lease any more: an ungranted wait becomes an orphan, a granted one is freed.

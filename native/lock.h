@@ -78,8 +78,9 @@ class LockFile {
   LockFile(const LockFile&) = delete;
   LockFile& operator=(const LockFile&) = delete;
 
-  // Whether the last component of `path` is a symlink or, on Windows, a junction.
-  static bool IsLink(const char* path);
+  // Whether the last component of `path` is a symlink or, on Windows, a junction; and where it leads, which is left empty
+  // where Node reads it better (Windows).
+  static bool ReadLink(const char* path, char* destination, size_t size);
 
   // Opens an existing regular file and nothing else: never creates, truncates, follows a symlink in the last
   // component, or blocks. Falls back to a read-only descriptor where writing is not allowed: it locks, but it

@@ -56,9 +56,11 @@ const int kOutOfMemory = -ENOMEM;
 const int kTimedOut = -ETIMEDOUT;
 const int kTryAgain = -EAGAIN;
 
-bool LockFile::IsLink(const char* path) {
-  struct stat status;
-  return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+bool LockFile::ReadLink(const char* path, char* destination, size_t size) {
+  const ssize_t length = readlink(path, destination, size - 1);
+  if (length < 0) return false;
+  destination[length] = '\0';
+  return true;
 }
 
 Result LockFile::Open(const char* path, LockFile* file) {

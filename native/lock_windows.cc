@@ -134,6 +134,15 @@ bool IsFolder(DWORD attributes) {
 // Symbolic links and junctions; not the reparse points of deduplicated or cloud files, which are files.
 bool LeadsElsewhere(DWORD tag) { return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT; }
 
+bool IsLink(const wchar_t* path) {
+  if (!IsReparsePoint(GetFileAttributesW(path))) return false;
+  WIN32_FIND_DATAW data;  // the only call that tells the tag without opening the file
+  const HANDLE search = FindFirstFileW(path, &data);
+  if (search == INVALID_HANDLE_VALUE) return false;
+  FindClose(search);
+  return LeadsElsewhere(data.dwReserved0);
+}
+
 bool PassesByItself(DWORD error) {
   return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED || error == ERROR_DELETE_PENDING;
 }
@@ -161,15 +170,10 @@ const int kOutOfMemory = kNoMemory;
 const int kTimedOut = -4039;  // libuv's UV_ETIMEDOUT
 const int kTryAgain = -4088;  // libuv's UV_EAGAIN
 
-bool LockFile::IsLink(const char* path) {
+bool LockFile::ReadLink(const char* path, char* destination, size_t) {
+  destination[0] = '\0';
   const WidePath wide(path);
-  if (wide.text == nullptr) return false;
-  if (!IsReparsePoint(GetFileAttributesW(wide.text))) return false;
-  WIN32_FIND_DATAW data;  // the only call that tells the tag without opening the file
-  const HANDLE search = FindFirstFileW(wide.text, &data);
-  if (search == INVALID_HANDLE_VALUE) return false;
-  FindClose(search);
-  return LeadsElsewhere(data.dwReserved0);
+  return wide.text != nullptr && IsLink(wide.text);
 }
 
 Result LockFile::Open(const char* path, LockFile* file) {
@@ -196,7 +200,7 @@ Result LockFile::Open(const char* path, LockFile* file) {
   if (opened.handle_ < 0) {
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return Result::Of(Outcome::kAbsent);
     const DWORD attributes = GetFileAttributesW(wide.text);
-    if (IsFolder(attributes)) return {Outcome::kFailed, IsLink(path) ? kLoop : kIsDirectory, "CreateFile"};
+    if (IsFolder(attributes)) return {Outcome::kFailed, IsLink(wide.text) ? kLoop : kIsDirectory, "CreateFile"};
     return Failed("CreateFile", error);
   }
   FILE_ATTRIBUTE_TAG_INFO tag;  // of the handle, not of the path: that may name another file by now

@@ -36,8 +36,8 @@ Result Run(typename Look<Found>::Function look, const char* path, const char* ta
   return result;
 }
 
-Result LookForLink(const char* path, const char*, bool* link) {
-  *link = LockFile::IsLink(path);
+Result ReadLinkNow(const char* path, const char*, Link* link) {
+  link->there = LockFile::ReadLink(path, link->destination, sizeof(link->destination));
   return {};
 }
 
@@ -73,7 +73,7 @@ Result LookForHolder(const char* path, const char*, Sight* sight) {
 
 }  // namespace
 
-Result IsLink(const char* path, bool aside, bool* link) { return Run(LookForLink, path, "", aside, link); }
+Result ReadLink(const char* path, bool aside, Link* link) { return Run(ReadLinkNow, path, "", aside, link); }
 
 Result Identify(const char* path, const char* target, bool aside, Identity* identity) {
   return Run(LookForIdentity, path, target, aside, identity);

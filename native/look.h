@@ -13,8 +13,13 @@ struct Sight {
   char content[kRecordSize];
 };
 
-// Whether the last component of `path` leads elsewhere.
-Result IsLink(const char* path, bool aside, bool* link);
+struct Link {
+  bool there = false;
+  char destination[4096];  // empty where Node reads it better (LockFile::ReadLink)
+};
+
+// Whether the last component of `path` leads elsewhere, and where.
+Result ReadLink(const char* path, bool aside, Link* link);
 
 // Which file it is. Made for `target` where it is absent.
 Result Identify(const char* path, const char* target, bool aside, Identity* identity);

@@ -84,11 +84,11 @@ Lease* FindOrphan(const Environment* environment, const Identity& identity, Mode
   return lease;
 }
 
-Lease* FindDistant(const Environment* environment, const char* path, Mode mode, State state) {
+Lease* FindDistant(const Environment* environment, const char* path, Mode mode, bool look, State state) {
   for (Lease* lease : leases_by_id) {
     for (; lease != nullptr; lease = lease->next_with_id) {
       if (lease->distant != nullptr && lease->environment == environment && lease->mode == mode &&
-          lease->state == state && strcmp(lease->distant->path.c_str(), path) == 0) {
+          lease->state == state && (lease->distant->how == How::kLook) == look && strcmp(lease->distant->path.c_str(), path) == 0) {
         return lease;
       }
     }

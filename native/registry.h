@@ -27,7 +27,7 @@ Lease* FindWanted(const Environment* environment, const Identity& identity);
 Lease* FindOrphan(const Environment* environment, const Identity& identity, Mode mode);
 
 // By the text of the path: a distant lease whose file may not be open yet.
-Lease* FindDistant(const Environment* environment, const char* path, Mode mode, State state);
+Lease* FindDistant(const Environment* environment, const char* path, Mode mode, bool look, State state);
 
 // Takes every lease of an environment out, but for those that a thread waits for: they become orphans of nobody.
 // Answers with a list, linked by next_with_id.

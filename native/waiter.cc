@@ -14,6 +14,8 @@ void Wait(void* argument) {
   Lease* lease = static_cast<Lease*>(argument);
   if (lease->distant == nullptr) {
     Settle(lease, lease->file.WaitLock(lease->mode));
+  } else if (lease->distant->how == How::kLook) {
+    LookForLink(lease);
   } else {
     WaitForDistant(lease);
   }

@@ -1,7 +1,8 @@
 // All lock files of this thread: which queue is for which path and lease, and the way in for every request.
 import type { Clock } from '../kernel/clock.js'
-import type { Kernel, Lease } from '../kernel/kernel.js'
+import type { Kernel, Lease, LockTarget } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
+import { Arrival, type Settling } from './arrival.js'
 import { Deadlines } from './deadlines.js'
 import { FileQueue, type Registry } from './file-queue.js'
 import type { HoldState } from './hold-state.js'
@@ -18,7 +19,8 @@ export class Coordinator implements Registry {
   private readonly deadlines: Deadlines
   readonly holds = new LinkedList<HoldState>()
   readonly queuesByPath = new Map<string, FileQueue>()
-  readonly queuesByWait = new Map<Lease, FileQueue>()
+  readonly arrivals = new Map<string, Arrival>()
+  readonly waits = new Map<Lease, Settling>()
   readonly detachedQueues = new Set<FileQueue>()
 
   constructor(kernel: Kernel, clock: Clock) {
@@ -26,7 +28,7 @@ export class Coordinator implements Registry {
     this.clock = clock
     this.turn = new Turn(clock)
     this.deadlines = new Deadlines(clock)
-    kernel.onSettled = (lease) => this.queuesByWait.get(lease)?.settled(lease)
+    kernel.onSettled = (lease) => this.waits.get(lease)?.settled(lease)
   }
 
   /** Answers once, by `resolve` or `reject`, now or later. The deadline counts from `started`. */
@@ -40,9 +42,9 @@ export class Coordinator implements Registry {
       this.acquireNow(request, resolve, reject)
       return
     }
-    const queue = this.queueFor(request.file.lockfile)
-    const waiter = new Waiter(request, queue, this.clock, started, resolve, reject)
-    queue.enqueue(waiter)
+    const line = this.lineFor(request.file, 0)
+    const waiter = new Waiter(request, line, this.clock, started, resolve, reject)
+    line.enqueue(waiter)
     waiter.arm(this.deadlines)
   }
 
@@ -52,6 +54,12 @@ export class Coordinator implements Registry {
     } catch (error) {
       throw systemError(error, request.file)
     }
+  }
+
+  /** Where a request goes first: to its queue, or where it is found out which that is. */
+  lineFor({ target, lockfile, unfollowed }: LockTarget, links: number): Arrival | FileQueue {
+    if (!unfollowed) return this.queueFor(lockfile)
+    return this.arrivals.get(target) ?? new Arrival(this, target, links)
   }
 
   queueFor(path: string): FileQueue {

@@ -17,6 +17,7 @@ import type { Clock } from '../kernel/clock.js'
 import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import { prepareRecord } from '../record-page.js'
+import type { Settling } from './arrival.js'
 import { HoldState, type Holding } from './hold-state.js'
 import { LinkedList } from './linked-list.js'
 import { Polling } from './polling.js'
@@ -34,7 +35,7 @@ export interface Registry {
   readonly holds: LinkedList<HoldState>
   /** Several paths may be names of one file. */
   readonly queuesByPath: Map<string, FileQueue>
-  readonly queuesByWait: Map<Lease, FileQueue>
+  readonly waits: Map<Lease, Settling>
   /** Queues that go on although a path of theirs names another file now. */
   readonly detachedQueues: Set<FileQueue>
   queueFor(path: string): FileQueue
@@ -47,7 +48,7 @@ interface Wait {
   settled: boolean
 }
 
-export class FileQueue implements Line, Holding {
+export class FileQueue implements Line, Holding, Settling {
   private readonly registry: Registry
   private readonly kernel: Kernel
   private readonly path: string
@@ -163,7 +164,7 @@ export class FileQueue implements Line, Holding {
       case 'waiting':
         this.stopPolling()
         this.wait = { lease: answer.lease, mode, settled: false }
-        this.registry.queuesByWait.set(answer.lease, this)
+        this.registry.waits.set(answer.lease, this)
         if (first.request.record) prepareRecord(first.request.label)
         return false
       case 'known':
@@ -185,22 +186,7 @@ export class FileQueue implements Line, Holding {
     }
     if (answer.kind === 'granted') this.begin(answer.lease, wait.mode, first)
     if (answer.kind === 'known') this.joinQueueOf(answer.lease)
-    if (answer.kind === 'link') this.follow()
     return answer.kind !== 'waiting'
-  }
-
-  /** The target is a link after all: everybody who means it goes where that leads. */
-  private follow(): void {
-    for (const waiter of [...this.waiters]) {
-      if (!waiter.request.file.unfollowed) continue
-      this.waiters.delete(waiter)
-      try {
-        waiter.request = { ...waiter.request, file: this.kernel.follow(waiter.request.file) }
-        this.registry.queueFor(waiter.request.file.lockfile).enqueue(waiter)
-      } catch (error) {
-        waiter.refuse(systemError(error, waiter.request.file))
-      }
-    }
   }
 
   private join(tenure: Tenure, first: Waiter): boolean {
@@ -340,7 +326,7 @@ export class FileQueue implements Line, Holding {
   }
 
   private forgetWait(wait: Wait): void {
-    this.registry.queuesByWait.delete(wait.lease)
+    this.registry.waits.delete(wait.lease)
     this.wait = null
   }
 

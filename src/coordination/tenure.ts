@@ -105,8 +105,9 @@ export class Tenure {
   }
 
   private write(record: Uint8Array): string | null {
-    if (!this.kernel.write(this.lease, record)) return 'the lock file is not writable'
-    this.recorded = true
-    return null
+    this.recorded = true // even if it fails: what is overdue may be written later
+    if (this.kernel.write(this.lease, record)) return null
+    this.recorded = false
+    return 'the lock file is not writable'
   }
 }

@@ -14,10 +14,15 @@ export function timeoutError(
 ): LockTimeoutError {
   const { target: path, lockfile } = request.file
   const holder = holderHere(here) ?? holderOnRecord(kernel, request.file)
-  const parts = [holder === null ? 'Held by somebody who left no record' : describe(holder)]
+  const parts = [holder === null ? unknownHolder(request.file) : describe(holder)]
   if (position > 0) parts.push(`${ordinal(position)} in queue`)
   const message = `Timed out after ${Math.round(waited)} ms waiting for ${path}. ${parts.join('; ')}.`
   return new LockTimeoutError(message, { holder, waited, position }, { path, lockfile })
+}
+
+function unknownHolder({ filesystem }: LockTarget): string {
+  if (!filesystem.distant) return 'Held by somebody who left no record'
+  return `Held by somebody who left no record, or its filesystem (${filesystem.type}) does not answer`
 }
 
 function holderHere(hold: HoldState | undefined): LockHolder | null {

@@ -9,18 +9,21 @@ export interface Library {
 export interface Addon {
   claim(lease: number, path: string): number
   create(path: string, target: string): number
+  distrust(): void
   drop(lease: number): void
   failure(): [error: number, call: string]
   identify(path: string, target: string, aside: boolean): string | number
-  isLink(path: string, aside: boolean): boolean | number
+  look(path: string): number
+  looked(lease: number): string | false
   mounts(): Omit<Mount, 'options'>[]
   names(lease: number, path: string): number
   peek(path: string, aside: boolean): string | number | null
   probe(path: string, aside: boolean): { held: boolean; content: string | null } | number
   read(lease: number, bytes: Uint8Array): number
+  readLink(path: string, aside: boolean): string | false | number
   release(lease: number, ending: Uint8Array | null, prefix: number): void
   request(path: string, mode: number, how: number): number
-  requestDistant(path: string, mode: number, how: number, target: string, unfollowed: boolean): number
+  requestDistant(path: string, mode: number, how: number, target: string): number
   trust(): void
   write(lease: number, bytes: Uint8Array): number
 }

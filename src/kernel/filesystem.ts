@@ -61,9 +61,9 @@ export function classify({ type, point, source, options }: Mount): Filesystem {
   return filesystem('unsure', `whether locks on ${type} exclude everybody cannot be seen from here`)
 }
 
-/** Where the system tells nothing of a folder. */
-export function unknownFilesystem(folder: string, reason: string): Filesystem {
-  return { kind: 'unsure', type: 'unknown', mount: folder, source: '', reason, distant: true }
+/** Of a folder of which the system tells nothing. */
+export function unknownFilesystem(reason: string): Filesystem {
+  return { kind: 'unsure', type: 'unknown', mount: '', source: '', reason, distant: true }
 }
 
 /**

@@ -3,14 +3,14 @@
 // The mount table is matched against where a path really leads: links are followed step by step, as long as the way is
 // over filesystems that answer. Remembered for each folder; what is mounted over it later is noticed by its volume
 // (native-kernel.ts).
-import { readlinkSync, statfsSync } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import { dirname, isAbsolute, join, parse, sep } from 'node:path'
 
 import { LockError } from '../errors.js'
 import { publishFilesystem } from '../events.js'
 import { classify, distantType, unknownFilesystem, type Filesystem } from './filesystem.js'
 import type { LockTarget } from './kernel.js'
-import type { FindMount } from './mount-table.js'
+import type { MountList } from './mount-table.js'
 
 /** As many as Linux follows. */
 const MOST_LINKS = 40
@@ -18,11 +18,18 @@ const MOST_LINKS = 40
 /** Forgotten all at once when there are more: a bound on memory, not a rule. */
 const MOST_FOLDERS = 4096
 
+/** Milliseconds after which the list of mounts is read again. */
+const LIST_LASTS = 1000
+
 export interface System {
   /** Throws where the system does not tell. */
-  readonly mounts: () => FindMount
-  /** Asks the filesystem. */
-  readonly isLink: (path: string) => boolean
+  readonly mounts: () => MountList
+  /** Where a link leads, by asking its filesystem; null where there is none. */
+  readonly link: (path: string) => string | null
+  /** Milliseconds. */
+  readonly now: () => number
+  /** Told when the list is not what it was. */
+  readonly changed: () => void
 }
 
 export class Filesystems {
@@ -32,6 +39,11 @@ export class Filesystems {
   /** What was asked for last, often the same again. */
   private lastPath = ''
   private last: Filesystem | undefined
+  /** The list as it was read last; null where it cannot be read. */
+  private list: MountList | null = null
+  private readAt = -Infinity
+  /** Where something distant is mounted. */
+  private points: ReadonlySet<string> = new Set()
 
   constructor(system: System) {
     this.system = system
@@ -39,29 +51,64 @@ export class Filesystems {
 
   /** The filesystem of the folder that a file is in; `path` is absolute. */
   of(path: string): Filesystem {
+    this.refresh()
     if (path === this.lastPath && this.last !== undefined) return this.last
     const found = this.ofFolder(dirname(path))
     this.lastPath = path
-    this.last = lasts(found) ? found : undefined
+    this.last = found
     return found
   }
 
   ofFolder(folder: string): Filesystem {
+    this.refresh()
     return this.byFolder.get(folder) ?? this.find(folder)
   }
 
-  /** The same, not from memory. */
+  /** The same as of(), not from memory. */
   ofNow(path: string): Filesystem {
+    this.readAt = -Infinity
+    this.forget()
+    return this.of(path)
+  }
+
+  /** Whether something distant is mounted at this very path: looking at it would ask that. */
+  isMountPoint(path: string): boolean {
+    return this.points.has(path)
+  }
+
+  /** What was found counts as long as the list of mounts stays the same, which is seen after a second at the latest. */
+  private refresh(): void {
+    const now = this.system.now()
+    if (now - this.readAt < LIST_LASTS) return
+    this.readAt = now
+    const list = this.read()
+    if (list?.text === this.list?.text) return
+    this.list = list
+    const distant = list?.mounts.filter((mount) => classify(mount).distant) ?? []
+    this.points = new Set(distant.map(({ point }) => point))
+    this.forget()
+    this.system.changed()
+  }
+
+  private read(): MountList | null {
+    try {
+      return this.system.mounts()
+    } catch {
+      return null
+    }
+  }
+
+  private forget(): void {
     this.byFolder.clear()
     this.last = undefined
-    return this.of(path)
   }
 
   /** Refuses a filesystem whose locks do not exclude, and tells once of each mount where they may not. */
   admit({ target, lockfile, filesystem, strict }: LockTarget): void {
     if (filesystem.kind === 'local') return
     const { kind, type, mount, source, reason } = filesystem
-    const where = `${lockfile} lies on ${type} (${source === '' ? mount : `${source} at ${mount}`})`
+    const place = [source, mount].filter((text) => text !== '').join(' at ')
+    const where = `${lockfile} lies on ${place === '' ? 'an unknown filesystem' : `${type} (${place})`}`
     if (kind === 'broken' || (kind === 'unsure' && strict)) {
       throw new LockError('ERR_LOCK_UNSUPPORTED', `${where}: ${reason}`, { path: target, lockfile })
     }
@@ -73,27 +120,23 @@ export class Filesystems {
   }
 
   private find(folder: string): Filesystem {
+    this.readAt = -Infinity // something may have been mounted there this very second
+    this.refresh()
     const filesystem = this.look(folder)
-    if (!lasts(filesystem)) return filesystem
     if (this.byFolder.size >= MOST_FOLDERS) this.byFolder.clear()
     this.byFolder.set(folder, filesystem)
     return filesystem
   }
 
   private look(folder: string): Filesystem {
-    let findMount: FindMount
-    try {
-      findMount = this.system.mounts()
-    } catch {
-      return unknownFilesystem(folder, 'the list of mounts cannot be read')
-    }
-    return this.walk(findMount, folder)
+    if (this.list === null) return unknownFilesystem('the list of mounts cannot be read')
+    return this.walk(this.list, folder)
   }
 
-  private walk(findMount: FindMount, folder: string): Filesystem {
+  private walk(list: MountList, folder: string): Filesystem {
     const at = (path: string): Filesystem => {
-      const mount = findMount(path)
-      return mount === undefined ? unknownFilesystem(path, 'the system lists no mount there') : classify(mount)
+      const mount = list.at(path)
+      return mount === undefined ? unknownFilesystem('the system lists no mount there') : classify(mount)
     }
     const { root } = parse(folder)
     const rest = names(folder.slice(root.length))
@@ -102,7 +145,7 @@ export class Filesystems {
       const name = rest.shift()
       if (name === undefined) return this.secondOpinion(at(path), path)
       const next = name === '..' ? dirname(path) : join(path, name)
-      const destination = at(next).distant || !this.system.isLink(next) ? null : destinationOf(next)
+      const destination = at(next).distant ? null : this.system.link(next)
       if (destination === null) {
         path = next
       } else if (++links <= MOST_LINKS) {
@@ -126,20 +169,6 @@ export class Filesystems {
   }
 }
 
-/** What an automounter puts in its place is seen only when it is there. */
-function lasts({ type }: Filesystem): boolean {
-  return type !== 'autofs'
-}
-
 function names(path: string): string[] {
   return path.split(sep).filter((name) => name !== '' && name !== '.')
-}
-
-/** Null when the link has gone meanwhile, or may not be read. */
-function destinationOf(link: string): string | null {
-  try {
-    return readlinkSync(link)
-  } catch {
-    return null
-  }
 }

@@ -16,7 +16,7 @@ export interface LockTarget {
   readonly target: string
   /** Where the lock file lies. */
   readonly filesystem: Filesystem
-  /** Whether the target may still be a symlink: on a distant filesystem that is found out by the wait. */
+  /** Whether the target may still be a symlink: on a distant filesystem that is found out by look(). */
   readonly unfollowed: boolean
   /** An unsure filesystem is refused. */
   readonly strict: boolean
@@ -65,8 +65,6 @@ export type ClaimAnswer =
   | { readonly kind: 'waiting' }
   /** It was granted, but `lockfile` names another file now, or none. The lease has ended. */
   | { readonly kind: 'replaced' }
-  /** The target is a symlink, so another lock file stands for it: see follow(). The lease has ended. */
-  | { readonly kind: 'link' }
   /** The file is that of another lease of this thread. This lease has ended. */
   | { readonly kind: 'known'; readonly lease: Lease }
 
@@ -87,8 +85,14 @@ export interface Kernel {
    */
   locate(path: string, where: Where): LockTarget
 
-  /** Where an unfollowed target leads. */
-  follow(file: LockTarget): LockTarget
+  /** Begins to look whether a target is a symlink. `onSettled` is told when that is found out; it locks nothing. */
+  look(target: string): { readonly kind: 'waiting'; readonly lease: Lease } | { readonly kind: 'no-thread' }
+
+  /** What a look has found: where the link leads, or null. */
+  looked(lease: Lease): string | null
+
+  /** The lock of an unfollowed target by what was found; it may be unfollowed again. Throws as locate() does. */
+  follow(file: LockTarget, destination: string | null): LockTarget
 
   /** Asks for a lock and creates the lock file where there is none. Throws a SystemError-like error on failure. */
   request(file: LockTarget, mode: Mode, how: How): Answer
@@ -110,7 +114,7 @@ export interface Kernel {
 
   /**
    * Unlocks. An ending is written first, from byte `prefix` on, provided the file still begins with what the ending has
-   * before it. Synchronous: when it returns, others can have the lock.
+   * before it. Synchronous: when it returns, others can have the lock, if the filesystem answers in time.
    */
   release(lease: Lease, ending: Uint8Array | null, prefix: number): void
 

@@ -2,9 +2,10 @@
 //
 // The last component is followed through symlinks, because two names of one file must be one lock; directories on the
 // way are left to the system, which compares files, not texts. `.hold` and not `.lock`: clean-up jobs delete `*.lock`.
-import { readlinkSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { basename, dirname, isAbsolute, resolve, sep } from 'node:path'
 
+import { invalidValue } from '../errors.js'
 import type { LockTarget } from './kernel.js'
 
 /** The names of a lock; where they lie is found out from them. */
@@ -17,40 +18,35 @@ const MOST_LINKS = 40
 
 /** What has to be asked of the filesystem that a path lies on, however that is done. */
 export interface Ask {
-  /** Null: that cannot be told now. */
-  isLink(path: string): boolean | null
+  /** Where the symlink at `path` leads; null: it is none; undefined: that cannot be told now. */
+  link(path: string): string | null | undefined
   /** Whether the filesystem of a folder may never answer. */
   isDistant(folder: string): boolean
 }
 
 export function lockTarget(path: string, lockfile: string | undefined, ask: Ask): Names {
   const named = withoutLinks(path, ask)
-  const link = ask.isLink(named.target)
-  const target = link === true ? followLinks(named.target, ask) : named.target
+  const link = ask.link(named.target)
+  const { target, unfollowed } = link === null ? named : followLinks(named.target, link, ask)
   if (lockfile !== undefined) {
     return { target, lockfile: absolute(lockfile, process.cwd(), ask), unfollowed: false }
   }
-  const unfollowed = link === null
   return target === named.target && !unfollowed ? named : { target, lockfile: target + SUFFIX, unfollowed }
 }
 
-function followLinks(link: string, ask: Ask): string {
-  let target = link
-  for (let links = 0; links < MOST_LINKS && ask.isLink(target) === true; links++) {
-    const destination = destinationOf(target)
-    if (destination === null) return target
-    target = absolute(destination, dirname(target), ask)
-  }
-  return target
+/** A link that leads to `destination`, from the folder it is in. */
+export function destinationOf(link: string, destination: string, ask: Ask): string {
+  return absolute(destination, dirname(link), ask)
 }
 
-/** Null when the link has gone meanwhile. */
-function destinationOf(link: string): string | null {
-  try {
-    return readlinkSync(link)
-  } catch {
-    return null
+function followLinks(path: string, first: string | undefined, ask: Ask): Pick<Names, 'target' | 'unfollowed'> {
+  let target = path
+  let link: string | null | undefined = first
+  for (let links = 0; links < MOST_LINKS && typeof link === 'string'; links++) {
+    target = destinationOf(target, link, ask)
+    link = ask.link(target)
   }
+  return { target, unfollowed: link === undefined }
 }
 
 /** What was asked for last, often the same again: only texts that mean the same wherever and whenever they are used. */
@@ -69,6 +65,8 @@ function withoutLinks(path: string, ask: Ask): Names {
 }
 
 const UPWARDS = /(^|[\\/])\.\.([\\/]|$)/
+/** A `.` at the end is the folder before it. */
+const HERE_AT_END = /([\\/]+\.?)+$/
 
 /**
  * Not simply path.resolve(): that cancels `..` as text, and the system goes up from where a linked folder really is.
@@ -76,9 +74,14 @@ const UPWARDS = /(^|[\\/])\.\.([\\/]|$)/
 function absolute(path: string, folder: string, ask: Ask): string {
   const text = isAbsolute(path) ? path : folder + sep + path
   if (!UPWARDS.test(text)) return resolve(folder, path)
-  if (basename(text) === '..') return real(text, ask)
-  const parent = real(dirname(text), ask)
-  return (parent.endsWith(sep) ? parent : parent + sep) + basename(text)
+  const trimmed = text.replace(HERE_AT_END, '')
+  if (basename(trimmed) === '..') {
+    if (ask.isDistant(trimmed))
+      throw invalidValue('path', 'a path that does not end in ".." on such a filesystem', path)
+    return real(trimmed, ask)
+  }
+  const parent = real(dirname(trimmed), ask)
+  return (parent.endsWith(sep) ? parent : parent + sep) + basename(trimmed)
 }
 
 /** A folder that is missing, or must not be asked, keeps its text: the open reports it, or finds the way. */

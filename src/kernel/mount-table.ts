@@ -7,22 +7,35 @@ export interface Mount {
   readonly type: string
   readonly source: string
   readonly options: readonly string[]
+  /** Its number, and that of the mount it is mounted on, where the system tells (Linux). */
+  readonly id?: number
+  readonly parent?: number
 }
 
-/** Where an absolute path lies; undefined where the system does not tell. */
-export type FindMount = (path: string) => Mount | undefined
+/** What is mounted at one moment. */
+export interface MountList {
+  readonly mounts: readonly Mount[]
+  /** The same text, the same list. */
+  readonly text: string
+  /** Where an absolute path lies; undefined where the system does not tell. */
+  readonly at: (path: string) => Mount | undefined
+}
 
 /** What the addon lists: macOS's mounts, Windows' drives. */
 export type ListMounts = () => readonly Omit<Mount, 'options'>[]
 
 /** What is mounted now. Throws where that cannot be read. */
-export function mountsNow(list: ListMounts): FindMount {
-  if (process.platform === 'linux') {
-    const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
-    return (path) => mountAt(mounts, path, '/')
-  }
+export function mountsNow(list: ListMounts): MountList {
+  if (process.platform === 'linux') return linuxMounts(readFileSync('/proc/self/mountinfo', 'utf8'))
   const mounts = list().map((mount) => ({ ...mount, options: [] }))
-  return process.platform === 'win32' ? (path) => windowsMountAt(mounts, path) : (path) => mountAt(mounts, path, '/')
+  const text = JSON.stringify(mounts)
+  if (process.platform === 'win32') return { mounts, text, at: (path) => windowsMountAt(mounts, path) }
+  return { mounts, text, at: (path) => innermost(mounts, path, '/') }
+}
+
+export function linuxMounts(text: string): MountList {
+  const mounts = parseMountinfo(text)
+  return { mounts, text, at: (path) => linuxMountAt(mounts, path) }
 }
 
 /** `36 35 98:0 /root /point rw,noatime master:1 - ext4 /dev/sda rw,errors=continue`; see proc(5). */
@@ -31,9 +44,11 @@ export function parseMountinfo(text: string): Mount[] {
   for (const line of text.split('\n')) {
     const [left, right] = line.split(' - ')
     if (left === undefined || right === undefined) continue
-    const [, , , , point = '', options = ''] = left.split(' ')
+    const [id, parent, , , point = '', options = ''] = left.split(' ')
     const [type = '', source = '', more = ''] = right.split(' ')
     mounts.push({
+      id: Number(id),
+      parent: Number(parent),
       point: unescape(point),
       type,
       source: unescape(source),
@@ -43,13 +58,43 @@ export function parseMountinfo(text: string): Mount[] {
   return mounts
 }
 
-/** By the text of the path: the innermost, and of several in one place the last. */
-export function mountAt(mounts: readonly Mount[], path: string, separator: string): Mount | undefined {
-  let found: Mount | undefined
-  for (const mount of mounts) {
-    if (contains(mount.point, path, separator) && mount.point.length >= (found?.point.length ?? 0)) found = mount
+/**
+ * As the kernel goes: from mount to mount, always to the first one on the way, and of several in one place to the last. So
+ * a mount that another one hides is not taken for what is there.
+ */
+function linuxMountAt(mounts: readonly Mount[], path: string): Mount | undefined {
+  const onTheWay = mounts.filter(({ point }) => contains(point, path, '/'))
+  const ids = new Set(mounts.map(({ id }) => id))
+  let found = onTheWay.filter(({ parent }) => !ids.has(parent)).reduce<Mount | undefined>(longer, undefined)
+  for (let next = found; next !== undefined;) {
+    found = next
+    const { id } = next
+    next = onTheWay
+      .filter((mount) => mount.parent === id && mount.id !== id)
+      .reduce<Mount | undefined>(shorter, undefined)
   }
   return found
+}
+
+/** By the text of the path: the innermost, and of several in one place the last. */
+function innermost(mounts: readonly Mount[], path: string, separator: string): Mount | undefined {
+  const place = folded(path)
+  return mounts
+    .filter(({ point }) => contains(folded(point), place, separator))
+    .reduce<Mount | undefined>(longer, undefined)
+}
+
+function longer(best: Mount | undefined, mount: Mount): Mount | undefined {
+  return best !== undefined && best.point.length > mount.point.length ? best : mount
+}
+
+function shorter(best: Mount | undefined, mount: Mount): Mount | undefined {
+  return best !== undefined && best.point.length < mount.point.length ? best : mount
+}
+
+/** macOS and Windows take names that differ in case, and macOS in how an accent is written, for one. */
+function folded(text: string): string {
+  return text.normalize('NFC').toLowerCase()
 }
 
 function contains(point: string, path: string, separator: string): boolean {
@@ -69,7 +114,7 @@ export function windowsMountAt(drives: readonly Mount[], path: string): Mount | 
   const [share] = /^\\\\[^\\]+\\[^\\]+/.exec(plain) ?? []
   if (share !== undefined) return { point: share, type: WSL.test(plain) ? '9p' : 'remote', source: share, options: [] }
   if (plain.startsWith('Volume{')) return { point: plain, type: 'local', source: plain, options: [] }
-  return mountAt(drives, plain.slice(0, 1).toUpperCase() + plain.slice(1), '\\')
+  return innermost(drives, plain, '\\')
 }
 
 function split(options: string): string[] {

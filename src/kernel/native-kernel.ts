@@ -1,5 +1,6 @@
 // The kernel engine: the operating system's locks, through the addon. It turns numbers into the answers of the seam,
 // failures into errors that Node's users know, and makes the lock file where there is none.
+import { readlinkSync } from 'node:fs'
 import { constants } from 'node:os'
 import { toNamespacedPath } from 'node:path'
 
@@ -7,8 +8,8 @@ import type { Addon } from './addon.js'
 import { Filesystems } from './filesystems.js'
 import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe, Where } from './kernel.js'
 import { loadAddon } from './load-addon.js'
-import { lockTarget, type Ask } from './lock-target.js'
-import { mountsNow, type FindMount } from './mount-table.js'
+import { destinationOf, lockTarget, type Ask } from './lock-target.js'
+import { mountsNow, type MountList } from './mount-table.js'
 import { checkPermission } from './permission.js'
 
 /** Shaped like Node's own: code, errno, syscall, path. */
@@ -32,18 +33,7 @@ export class SystemError extends Error {
 // The numbers of native/lease.h and native/addon.cc.
 const MODES: Record<Mode, number> = { exclusive: 0, shared: 1 }
 const HOWS: Record<How, number> = { try: 0, 'try-then-wait': 1, wait: 2, 'last-try': 3 }
-const KINDS = [
-  'granted',
-  'waiting',
-  'known',
-  'busy',
-  'no-thread',
-  'absent',
-  'replaced',
-  'failed',
-  'link',
-  'strange',
-] as const
+const KINDS = ['granted', 'waiting', 'known', 'busy', 'no-thread', 'absent', 'replaced', 'failed', 'strange'] as const
 /** A lease's number and what became of it travel as one number. */
 const KINDS_OF_A_LEASE = 16
 const DONE = 0
@@ -64,15 +54,19 @@ export class NativeKernel implements Kernel {
   private readonly later: Ask
 
   /** `mounts` says where paths lie; by default the system does. */
-  constructor(mounts?: () => FindMount) {
+  constructor(mounts?: () => MountList) {
     this.filesystems = new Filesystems({
       mounts: mounts ?? (() => mountsNow(() => this.addon.mounts())),
-      isLink: (path) => this.isLink(path, false),
+      link: (path) => this.link(path, false),
+      now: () => performance.now(),
+      changed: () => this.addon.distrust(),
     })
     const isDistant = (folder: string): boolean => this.filesystems.ofFolder(folder).distant
-    const isLink = (path: string): boolean => this.isLink(path, this.filesystems.of(path).distant)
-    this.now = { isDistant, isLink }
-    this.later = { isDistant, isLink: (path) => (this.filesystems.of(path).distant ? null : isLink(path)) }
+    const link = (path: string): string | null => {
+      return this.filesystems.isMountPoint(path) ? null : this.link(path, this.filesystems.of(path).distant)
+    }
+    this.now = { isDistant, link }
+    this.later = { isDistant, link: (path) => (this.filesystems.of(path).distant ? undefined : link(path)) }
   }
 
   locate(path: string, { lockfile, strict, atOnce }: Where): LockTarget {
@@ -83,8 +77,22 @@ export class NativeKernel implements Kernel {
     return file
   }
 
-  follow({ target, strict }: LockTarget): LockTarget {
-    return this.locate(target, { strict, atOnce: true })
+  look(target: string): { kind: 'waiting'; lease: Lease } | { kind: 'no-thread' } {
+    const number = this.addon.look(toNamespacedPath(target))
+    const lease = Math.floor(number / KINDS_OF_A_LEASE)
+    return lease === 0 ? { kind: 'no-thread' } : { kind: 'waiting', lease }
+  }
+
+  looked(lease: Lease): string | null {
+    const destination = this.addon.looked(lease)
+    return destination === false ? null : destination
+  }
+
+  follow(file: LockTarget, destination: string | null): LockTarget {
+    const { target, strict } = file
+    if (destination === null) return { ...file, unfollowed: false }
+    const next = destinationOf(target, destinationText(target, destination), this.later)
+    return this.locate(next, { strict, atOnce: false })
   }
 
   request(file: LockTarget, mode: Mode, how: How): Answer {
@@ -121,7 +129,6 @@ export class NativeKernel implements Kernel {
         return { kind, lease: Math.floor(number / KINDS_OF_A_LEASE) }
       case 'waiting':
       case 'replaced':
-      case 'link':
         return { kind }
       default:
         throw this.failure(lockfile)
@@ -166,10 +173,10 @@ export class NativeKernel implements Kernel {
     return typeof answer === 'string' ? answer : null
   }
 
-  private requestOnce({ lockfile, target, filesystem, unfollowed }: LockTarget, mode: Mode, how: How): number {
+  private requestOnce({ lockfile, target, filesystem }: LockTarget, mode: Mode, how: How): number {
     const path = toNamespacedPath(lockfile)
     if (!filesystem.distant) return this.addon.request(path, MODES[mode], HOWS[how])
-    return this.addon.requestDistant(path, MODES[mode], HOWS[how], toNamespacedPath(target), unfollowed)
+    return this.addon.requestDistant(path, MODES[mode], HOWS[how], toNamespacedPath(target))
   }
 
   /**
@@ -179,19 +186,24 @@ export class NativeKernel implements Kernel {
   private lookAgain(file: LockTarget): LockTarget {
     const looked = { ...file, filesystem: this.filesystems.ofNow(file.lockfile) }
     this.filesystems.admit(looked)
-    this.addon.trust()
+    if (!looked.filesystem.distant) this.addon.trust()
     return looked
   }
 
-  private isLink(path: string, distant: boolean): boolean {
-    const answer = this.addon.isLink(toNamespacedPath(path), distant)
-    if (answer === FAILED) throw this.failure(path)
-    return answer === true
+  private link(path: string, aside: boolean): string | null {
+    const answer = this.addon.readLink(toNamespacedPath(path), aside)
+    if (typeof answer === 'number') throw this.failure(path)
+    return answer === false ? null : destinationText(path, answer)
   }
 
-  /** Makes an empty lock file that whoever can use the target can use too. That it exists by now is as good. */
+  /**
+   * Makes an empty lock file that whoever can use the target can use too; for ourselves alone where the target must not
+   * be asked. That it exists by now is as good.
+   */
   private create({ lockfile, target }: LockTarget): void {
-    this.check(this.addon.create(toNamespacedPath(lockfile), toNamespacedPath(target)), lockfile)
+    const unasked = this.filesystems.of(target).distant || this.filesystems.isMountPoint(target)
+    const like = unasked ? lockfile : target // the lock file itself is not there
+    this.check(this.addon.create(toNamespacedPath(lockfile), toNamespacedPath(like)), lockfile)
   }
 
   private check(answer: number, path: string): boolean {
@@ -201,5 +213,15 @@ export class NativeKernel implements Kernel {
 
   private failure(path: string): SystemError {
     return new SystemError(...this.addon.failure(), path)
+  }
+}
+
+/** Where a link leads; where the addon leaves that to Node, and it cannot tell, the link is taken for itself. */
+function destinationText(link: string, destination: string): string {
+  if (destination !== '') return destination
+  try {
+    return readlinkSync(link)
+  } catch {
+    return link
   }
 }

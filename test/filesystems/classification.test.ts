@@ -1,5 +1,5 @@
 // What a mount table says of a lock file's filesystem. Tables as the systems write them; the folders are real.
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { LockError } from '../../src/index.js'
 import { classify, type FilesystemKind } from '../../src/kernel/filesystem.js'
 import { Filesystems } from '../../src/kernel/filesystems.js'
-import { mountAt, parseMountinfo, windowsMountAt, type Mount } from '../../src/kernel/mount-table.js'
+import { linuxMounts, parseMountinfo, windowsMountAt, type Mount } from '../../src/kernel/mount-table.js'
 import { missing, posix } from '../helpers/capabilities.js'
 import { scratch } from '../helpers/scratch.js'
 
@@ -75,12 +75,12 @@ describe('a mount table', () => {
     '2 1 0:2 / /data rw shared:1 master:2 - nfs nas:/data rw',
     '3 2 0:3 / /data/a\\040b rw - tmpfs tmpfs rw',
     '4 1 0:4 / /twice rw - ext4 /dev/sdb rw',
-    '5 1 0:5 / /twice rw - cifs //nas/twice rw',
+    '5 4 0:5 / /twice rw - cifs //nas/twice rw',
     'what is this line?',
     '',
   ].join('\n')
-  const mounts = parseMountinfo(table)
-  const typeAt = (path: string) => mountAt(mounts, path, '/')?.type
+  const list = linuxMounts(table)
+  const typeAt = (path: string) => list.at(path)?.type
 
   test('says the innermost mount of a path', () => {
     expect(typeAt('/')).toBe('ext4')
@@ -100,8 +100,19 @@ describe('a mount table', () => {
     expect(typeAt('/twice/x')).toBe('cifs')
   })
 
+  test('does not say one that a later mount hides', () => {
+    const hiding = linuxMounts(`${table}\n6 1 0:6 / /data rw - fuse.sshfs host:/ rw`)
+    expect(hiding.at('/data/a b/c')?.type).toBe('fuse.sshfs')
+  })
+
+  test('knows what lies where the root is not a mount', () => {
+    const chroot = linuxMounts('7 2 0:7 / /proc rw - proc proc rw')
+    expect(chroot.at('/proc/self')?.type).toBe('proc')
+    expect(chroot.at('/srv')).toBeUndefined()
+  })
+
   test('is not put off by lines it does not understand', () => {
-    expect(mounts).toHaveLength(5)
+    expect(list.mounts).toHaveLength(5)
     expect(parseMountinfo('')).toEqual([])
   })
 })
@@ -132,27 +143,36 @@ describe("Windows' drives and shares", () => {
 /** A table in which some folders lie on something else, and a count of what was asked of which folder. */
 function world(points: Record<string, string> = {}) {
   const asked: string[] = []
-  const lines = ['1 0 8:1 / / rw - ext4 /dev/sda rw']
-  for (const [point, rest] of Object.entries(points)) lines.push(`2 1 0:2 / ${point} rw - ${rest}`)
-  let mounts = parseMountinfo(lines.join('\n'))
+  const links = new Map<string, string>()
+  let lines = ['1 0 8:1 / / rw - ext4 /dev/sda rw']
+  let time = 0
   let readings = 0
-  const links = new Map<string, boolean>()
+  let changes = 0
+  const mount = (point: string, rest: string): void => {
+    const parent = linuxMounts(lines.join('\n')).at(point)?.id ?? 0
+    lines = [...lines, `${lines.length + 1} ${parent} 0:2 / ${point} rw - ${rest}`]
+  }
+  for (const [point, rest] of Object.entries(points)) mount(point, rest)
   const filesystems = new Filesystems({
     mounts: () => {
       readings++
-      return (path) => mountAt(mounts, path, '/')
+      return linuxMounts(lines.join('\n'))
     },
-    isLink: (path) => {
+    link: (path) => {
       asked.push(path)
-      return links.get(path) ?? false
+      return links.get(path) ?? null
     },
+    now: () => time,
+    changed: () => changes++,
   })
   return {
     filesystems,
     asked,
     links,
+    mount,
     readings: () => readings,
-    mount: (line: string) => void (mounts = [...mounts, ...parseMountinfo(line)]),
+    changes: () => changes,
+    pass: (milliseconds: number) => (time += milliseconds),
   }
 }
 
@@ -174,8 +194,7 @@ describe.skipIf(missing(posix))('the way to a folder', () => {
   test('leads through a symlink to another filesystem, which is not asked either', () => {
     const folder = scratch()
     const { filesystems, asked, links } = world({ [`${folder}/nas`]: 'nfs nas:/ rw,nolock' })
-    symlinkSync(`${folder}/nas/sessions`, `${folder}/here`)
-    links.set(`${folder}/here`, true)
+    links.set(`${folder}/here`, `${folder}/nas/sessions`)
     expect(filesystems.of(`${folder}/here/file`).kind).toBe('broken')
     expect(asked.filter((path) => path.startsWith(`${folder}/nas`))).toEqual([])
   })
@@ -184,8 +203,7 @@ describe.skipIf(missing(posix))('the way to a folder', () => {
     const folder = scratch()
     mkdirSync(join(folder, 'a'))
     const { filesystems, links } = world({ [`${folder}/nas`]: 'nfs nas:/ rw' })
-    symlinkSync('../nas', `${folder}/a/link`)
-    links.set(`${folder}/a/link`, true)
+    links.set(`${folder}/a/link`, '../nas')
     expect(filesystems.of(`${folder}/a/link/file`).type).toBe('nfs')
     expect(filesystems.of(`${folder}/a/x/../link/file`).type).toBe('nfs')
   })
@@ -193,34 +211,50 @@ describe.skipIf(missing(posix))('the way to a folder', () => {
   test('ends in a circle of links where it is, without end', () => {
     const folder = scratch()
     const { filesystems, links } = world()
-    symlinkSync('loop', `${folder}/loop`)
-    links.set(`${folder}/loop`, true)
+    links.set(`${folder}/loop`, 'loop')
     expect(filesystems.of(`${folder}/loop/file`).kind).toBe('local')
   })
 
   test('is found once for each folder', () => {
     const { filesystems, readings } = world()
     const folder = scratch()
+    filesystems.of(`${folder}/file`)
+    const before = readings()
     for (let i = 0; i < 5; i++) filesystems.of(`${folder}/file-${i}`)
-    expect(readings()).toBe(1)
+    expect(readings()).toBe(before)
   })
 
-  test('is found anew when asked for, so that a later mount is seen', () => {
+  test('is found anew when the list of mounts has changed, which is seen after a second', () => {
+    const folder = scratch()
+    const { filesystems, mount, pass, changes } = world()
+    expect(filesystems.of(`${folder}/file`).kind).toBe('local')
+    expect(changes()).toBe(1)
+    mount(folder, 'nfs nas:/ rw,nolock')
+    pass(999)
+    expect(filesystems.of(`${folder}/file`).kind).toBe('local')
+    pass(1)
+    expect(filesystems.of(`${folder}/file`).kind).toBe('broken')
+    expect(changes()).toBe(2)
+    pass(1000)
+    expect(filesystems.of(`${folder}/file`).kind).toBe('broken')
+    expect(changes()).toBe(2)
+  })
+
+  test('is found anew when asked for', () => {
     const folder = scratch()
     const { filesystems, mount } = world()
     expect(filesystems.of(`${folder}/file`).kind).toBe('local')
-    mount(`9 1 0:9 / ${folder} rw - nfs nas:/ rw`)
-    expect(filesystems.of(`${folder}/file`).kind).toBe('local')
+    mount(folder, 'nfs nas:/ rw')
     expect(filesystems.ofNow(`${folder}/file`).kind).toBe('network')
     expect(filesystems.of(`${folder}/file`).kind).toBe('network')
   })
 
-  test('is not remembered where an automounter may put something', () => {
+  test('tells a place where something distant is mounted, which must not be looked at', () => {
     const folder = scratch()
-    const { filesystems, mount } = world({ [folder]: 'autofs systemd-1 rw' })
-    expect(filesystems.of(`${folder}/home/file`).type).toBe('autofs')
-    mount(`9 2 0:9 / ${folder}/home rw - nfs nas:/ rw,nolock`)
-    for (const name of ['file', 'other']) expect(filesystems.of(`${folder}/home/${name}`).kind).toBe('broken')
+    const { filesystems } = world({ [`${folder}/nas`]: 'nfs nas:/ rw', [`${folder}/disk`]: 'ext4 /dev/sdb rw' })
+    expect(filesystems.of(`${folder}/nas`).kind).toBe('local')
+    expect(filesystems.isMountPoint(`${folder}/nas`)).toBe(true)
+    expect(filesystems.isMountPoint(`${folder}/disk`)).toBe(false)
   })
 
   test('is unsure, and not asked, where the system tells of no mounts', () => {
@@ -229,7 +263,9 @@ describe.skipIf(missing(posix))('the way to a folder', () => {
       mounts: () => {
         throw new Error('there is no /proc')
       },
-      isLink: (path) => asked.push(path) > 0,
+      link: (path) => String(asked.push(path)),
+      now: () => 0,
+      changed: () => {},
     })
     expect(filesystems.of('/somewhere/file')).toMatchObject({ kind: 'unsure', distant: true, type: 'unknown' })
     expect(asked).toEqual([])

@@ -11,7 +11,7 @@ import { LockError, LockTimeoutError, type FallbackEvent } from '../../src/index
 import { Holdfast } from '../../src/holdfast.js'
 import { systemClock } from '../../src/kernel/clock.js'
 import type { ClaimAnswer, Lease } from '../../src/kernel/kernel.js'
-import type { Mount } from '../../src/kernel/mount-table.js'
+import type { Mount, MountList } from '../../src/kernel/mount-table.js'
 import { NativeKernel } from '../../src/kernel/native-kernel.js'
 import { parseRecord } from '../../src/record.js'
 import { Agent } from '../helpers/agent.js'
@@ -24,9 +24,11 @@ import { until } from '../helpers/until.js'
 
 const NFS: Mount = { point: '/', type: 'nfs4', source: 'nas:/home', options: [] }
 
+const only = (mount: Mount): MountList => ({ mounts: [mount], text: JSON.stringify(mount), at: () => mount })
+
 /** Everything lies on `mount`. */
 function on(mount: Mount): Holdfast {
-  const holdfast = new Holdfast(() => new NativeKernel(() => () => mount), systemClock)
+  const holdfast = new Holdfast(() => new NativeKernel(() => only(mount)), systemClock)
   onTestFinished(() => void holdfast.releaseAll())
   return holdfast
 }
@@ -332,7 +334,7 @@ const secondVolume: Capability = {
 describe.skipIf(missing(posix, secondVolume))('a mount that changes after its folder was looked at', () => {
   test('is noticed by its volume: the new one is looked at before anything is locked on it', async () => {
     let mount: Mount = { point: '/', type: 'ext4', source: '/dev/sda', options: [] }
-    const kernel = new NativeKernel(() => () => mount)
+    const kernel = new NativeKernel(() => only(mount))
     const holdfast = new Holdfast(() => kernel, systemClock)
     // The folder is moved to another volume behind the same name, as a mount over it would.
     const folder = scratch()

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { tryAcquire } from '../../src/index.js'
 import type { FilesystemKind } from '../../src/kernel/filesystem.js'
 import { Filesystems } from '../../src/kernel/filesystems.js'
-import { mountAt, mountsNow } from '../../src/kernel/mount-table.js'
+import { linuxMounts, mountsNow } from '../../src/kernel/mount-table.js'
 import { Agent } from '../helpers/agent.js'
 import { missing, program, type Capability } from '../helpers/capabilities.js'
 import { bindfs, bound, formatted, fuse, mounts, overlay, tmpfs } from '../helpers/mount.js'
@@ -18,6 +18,8 @@ import { scratch } from '../helpers/scratch.js'
 
 const REPOSITORY = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 const TELLS = fileURLToPath(new URL('../fixtures/tell-fallbacks.mjs', import.meta.url))
+
+const NO_LINKS = { link: () => null, now: () => 0, changed: () => {} }
 
 interface Row {
   readonly name: string
@@ -71,7 +73,7 @@ const ROWS: readonly Row[] = [
 describe.each(ROWS)('$name', ({ needs, mount, type, kind }) => {
   test.skipIf(missing(...needs))('is known for what it is', async () => {
     const folder = await mount()
-    const filesystems = new Filesystems({ mounts: () => mountsNow(() => []), isLink: () => false })
+    const filesystems = new Filesystems({ mounts: () => mountsNow(() => []), ...NO_LINKS })
     expect(filesystems.of(join(folder, 'file'))).toMatchObject({ type, kind, mount: folder })
   })
 
@@ -159,7 +161,7 @@ describe('two routes to one file', () => {
 
 test.skipIf(missing(fuse))('a mount that hides behind a local name is known by its number', async () => {
   const { folder } = await bindfs(scratch())
-  const table = [{ point: '/', type: 'ext4', source: '/dev/sda', options: [] }]
-  const filesystems = new Filesystems({ mounts: () => (path) => mountAt(table, path, '/'), isLink: () => false })
+  const list = linuxMounts('1 0 8:1 / / rw - ext4 /dev/sda rw')
+  const filesystems = new Filesystems({ mounts: () => list, ...NO_LINKS })
   expect(filesystems.of(join(folder, 'file'))).toMatchObject({ kind: 'unsure', type: 'fuse', distant: true })
 })

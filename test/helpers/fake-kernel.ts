@@ -141,6 +141,14 @@ export class FakeKernel implements Kernel {
     return { target: path, lockfile: lockfile ?? `${path}.hold`, filesystem: LOCAL, unfollowed: false, strict: false }
   }
 
+  look(): { kind: 'no-thread' } {
+    return { kind: 'no-thread' }
+  }
+
+  looked(): null {
+    return null
+  }
+
   follow(file: LockTarget): LockTarget {
     return file
   }
