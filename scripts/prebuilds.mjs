@@ -24,13 +24,15 @@ export function sha256(file) {
 
 /** One hash of everything that the binaries are made of. */
 function sourcesHash() {
-  const sources = readdirSync(join(ROOT, 'native'), { withFileTypes: true }).filter((entry) => entry.isFile())
-  const native = sources.map(({ name }) => join('native', name))
-  const cross = readdirSync(join(ROOT, 'scripts', 'cross')).map((name) => join('scripts', 'cross', name))
+  const native = readdirSync(join(ROOT, 'native'), { withFileTypes: true }).filter((entry) => entry.isFile())
+  const cross = readdirSync(join(ROOT, 'scripts', 'cross'))
+  const files = [
+    ...['CMakeLists.txt', 'scripts/prebuild.mjs'],
+    ...native.map(({ name }) => `native/${name}`).sort(),
+    ...cross.map((name) => `scripts/cross/${name}`).sort(),
+  ]
   const hash = createHash('sha256')
-  for (const file of ['CMakeLists.txt', ...native.sort(), ...cross.sort()]) {
-    hash.update(`${file} ${sha256(join(ROOT, file))}\n`)
-  }
+  for (const file of files) hash.update(`${file} ${sha256(join(ROOT, file))}\n`)
   return hash.digest('hex')
 }
 

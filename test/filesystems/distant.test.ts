@@ -3,7 +3,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 import { describe, expect, onTestFinished, test } from 'vitest'
 
@@ -17,7 +17,7 @@ import { parseRecord } from '../../src/record.js'
 import { Agent } from '../helpers/agent.js'
 import { missing, posix, type Capability } from '../helpers/capabilities.js'
 import { DISTANT, SURE } from '../helpers/filesystem.js'
-import { baseline, kernelTables } from '../helpers/kernel-tables.js'
+import { baseline, kernelTables, waitersOf } from '../helpers/kernel-tables.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
 import { until } from '../helpers/until.js'
@@ -188,6 +188,53 @@ describe('on a distant filesystem', () => {
     expect(holdfast.tryAcquire(path)).toBeNull()
   })
 
+  test.skipIf(missing(posix))('a chain of links is one lock, whatever way a request comes to it', async () => {
+    const [holdfast, path, other] = [on(NFS), target(), await Agent.start()]
+    const [first, second] = [`${path}-1`, `${path}-2`]
+    symlinkSync(second, first)
+    symlinkSync(path, second)
+    const theirs = await other.acquire(path)
+    expect(holdfast.tryAcquire(first)).toBeNull()
+    const waiting = [first, second, path].map((name) =>
+      holdfast.withLock(name, undefined, async (hold) => {
+        expect(hold.path).toBe(path)
+        expect(await other.tryAcquire(path)).toBeNull()
+      }),
+    )
+    await mustStayBlocked(Promise.race(waiting))
+    await expect(holdfast.acquire(first, { timeout: 50 })).rejects.toThrow(LockTimeoutError)
+    await other.release(theirs)
+    await Promise.all(waiting)
+  })
+
+  test.skipIf(missing(posix))('a target that becomes a link is looked at anew by each request', async () => {
+    const [holdfast, path] = [on(NFS), target()]
+    const hold = await holdfast.acquire(path)
+    symlinkSync(`${path}-new`, path)
+    const next = await holdfast.acquire(path)
+    expect(next.path).toBe(`${path}-new`)
+    expect(holdfast.tryAcquire(path)).toBeNull()
+    hold.release()
+    expect(holdfast.tryAcquire(path)).toBeNull()
+  })
+
+  test.skipIf(missing(posix))('links that go in a circle are refused', async () => {
+    const [holdfast, path] = [on(NFS), target()]
+    symlinkSync(path, `${path}-1`)
+    symlinkSync(`${path}-1`, path)
+    await expect(holdfast.acquire(path)).rejects.toMatchObject({ cause: { code: 'ELOOP' } })
+  })
+
+  test('a path that goes up is the file that it leads to, and must not end so', async () => {
+    const [holdfast, path] = [on(NFS), target()]
+    mkdirSync(`${path}-folder`)
+    const roundabout = `${path}-folder/../${basename(path)}`
+    const hold = await holdfast.acquire(roundabout)
+    expect(holdfast.tryAcquire(path)).toBeNull()
+    hold.release()
+    await expect(holdfast.acquire(`${path}-folder/..`)).rejects.toThrow('a path that does not end in ".."')
+  })
+
   test.skipIf(missing(posix))('two names of one lock file are one queue', async () => {
     const [holdfast, path, other] = [on(NFS), target(), await Agent.start()]
     const theirs = await other.acquire(path)
@@ -243,6 +290,26 @@ describe('a wait of which the kernel has an orphan', () => {
     await until('it is granted', () => settled.length > 0)
     expect(ours.claim(wait.lease, file.lockfile)).toEqual({ kind: 'granted', lease: wait.lease })
     ours.release(wait.lease, null, 0)
+  })
+
+  test.skipIf(missing(posix))('asks again when the other lease on its file was dropped meanwhile', async () => {
+    const [ours, theirs] = [new NativeKernel(), new NativeKernel()]
+    const path = target()
+    const file = { target: path, lockfile: `${path}.hold`, filesystem: DISTANT, ...SURE }
+    const holding = theirs.request(file, 'exclusive', 'try')
+    const wait = ours.request(file, 'exclusive', 'wait')
+    if (!('lease' in holding) || !('lease' in wait)) throw new Error('no leases')
+    linkSync(file.lockfile, `${path}-alias.hold`)
+    const alias = { ...file, lockfile: `${path}-alias.hold` }
+    const settled: Lease[] = []
+    ours.onSettled = (lease) => settled.push(lease)
+    await until('the wait is in the kernel', () => waitersOf(file.lockfile).length === 1)
+    const second = ours.request(alias, 'exclusive', 'wait')
+    if (!('lease' in second)) throw new Error('no lease')
+    await until('it has settled', () => settled.length > 0)
+    ours.drop(wait.lease)
+    expect(ours.claim(second.lease, alias.lockfile)).toEqual({ kind: 'replaced' })
+    theirs.release(holding.lease, null, 0)
   })
 
   test.skipIf(missing(posix))('is told when the file is that of another lease', async () => {

@@ -1,11 +1,12 @@
 // A filesystem that does not answer: a FUSE daemon that is stopped in the middle of everything, as a server that is
 // gone. Nothing may hold up the event loop for long, and nothing may be left when the daemon goes on.
-import { symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
-import { acquire, holds, LockTimeoutError, tryAcquire } from '../../src/index.js'
+import { acquire, holds, inspect, LockTimeoutError, releaseAll, tryAcquire } from '../../src/index.js'
+import { NativeKernel } from '../../src/kernel/native-kernel.js'
 import { Agent } from '../helpers/agent.js'
 import { missing } from '../helpers/capabilities.js'
 import { baseline, kernelTables } from '../helpers/kernel-tables.js'
@@ -134,6 +135,57 @@ describe.skipIf(missing(fuse, kernelTables))('while the filesystem does not answ
     for (const one of paths) expect((await other.acquire(one)).recoveredFrom).toBeNull()
     await until('all threads have gone', async () => (await baseline(process.pid)).threads <= before.threads)
     expect((await baseline(process.pid)).descriptors).toBe(before.descriptors)
+  })
+
+  test('a release elsewhere does not wait for it, however much is overdue', async () => {
+    const [dead, healthy, other] = [await behindFuse(), await behindFuse(), await Agent.start()]
+    const hold = await acquire(healthy.path)
+    dead.stop()
+    const paths = Array.from({ length: 80 }, (_, index) => `${dead.path}-${index}`)
+    await Promise.all(paths.map((path) => expect(acquire(path, { timeout: 50 })).rejects.toThrow(LockTimeoutError)))
+    hold.release()
+    expect((await other.acquire(healthy.path)).recoveredFrom).toBeNull()
+    dead.goOn()
+  })
+
+  test('a target where it is mounted is not looked at, and nor is one whose lock file lies elsewhere', async () => {
+    const { path, stop, goOn } = await behindFuse()
+    const elsewhere = join(scratch(), 'lock')
+    stop()
+    ;(await acquire(dirname(path))).release()
+    tryAcquire(dirname(path))?.release()
+    const hold = await acquire(path, { lockfile: elsewhere })
+    expect(hold.lockfile).toBe(elsewhere)
+    hold.release()
+    goOn()
+  })
+
+  test('a link is not followed by a call that must answer at once', async () => {
+    const { path, stop, goOn } = await behindFuse()
+    const link = `${path}-link`
+    symlinkSync(path, link)
+    tryAcquire(link)?.release()
+    stop()
+    expect(() => tryAcquire(link)).toThrow(notAnswered)
+    expect(() => inspect(link)).toThrow(notAnswered)
+    goOn()
+    expect(tryAcquire(link)?.path).toBe(path)
+    releaseAll()
+  })
+
+  test('a record that is written too late is ended all the same', async () => {
+    const { path, stop, goOn } = await behindFuse()
+    const kernel = new NativeKernel()
+    const file = kernel.locate(path, { strict: false, atOnce: true })
+    const answer = kernel.request(file, 'exclusive', 'try')
+    if (answer.kind !== 'granted') throw new Error(answer.kind)
+    stop()
+    expect(() => kernel.write(answer.lease, Buffer.from('magic:held'))).toThrow('ETIMEDOUT')
+    kernel.release(answer.lease, Buffer.from('magic:free'), 6)
+    goOn()
+    await until('its ending is written', () => readFileSync(file.lockfile, 'latin1') === 'magic:free')
+    const other = await Agent.start()
+    await other.acquire(path, { record: false })
   })
 
   test('a worker that waits and holds can be terminated', async () => {
