@@ -13,7 +13,7 @@ export const ENTRY_POINTS = ['napi_register_module_v1', 'node_api_module_get_api
 
 const POSIX = words(`
   abort calloc free malloc memcmp memcpy memmove memset strcmp strlen
-  clock_gettime close dladdr dlopen fchmod fchown flock geteuid nanosleep open pread pwrite sysconf
+  clock_gettime close dladdr dlopen fchmod fchown flock geteuid nanosleep open pread pwrite readlink sysconf
   pthread_attr_destroy pthread_attr_init pthread_attr_setdetachstate pthread_attr_setstacksize
   pthread_cond_broadcast pthread_cond_destroy pthread_cond_init
   pthread_create pthread_mutex_lock pthread_mutex_unlock pthread_sigmask sigfillset`)
