@@ -42,6 +42,7 @@ export class Filesystems {
   /** The list as it was read last; null where it cannot be read. */
   private list: MountList | null = null
   private readAt = -Infinity
+  private changes = 0
   /** Where something distant is mounted. */
   private points: ReadonlySet<string> = new Set()
 
@@ -71,6 +72,12 @@ export class Filesystems {
     return this.of(path)
   }
 
+  /** Another number whenever something else is mounted. */
+  get version(): number {
+    this.refresh()
+    return this.changes
+  }
+
   /** Whether something distant is mounted at this very path: looking at it would ask that. */
   isMountPoint(path: string): boolean {
     return this.points.has(path)
@@ -87,6 +94,7 @@ export class Filesystems {
     const distant = list?.mounts.filter((mount) => classify(mount).distant) ?? []
     this.points = new Set(distant.map(({ point }) => point))
     this.forget()
+    this.changes++
     this.system.changed()
   }
 

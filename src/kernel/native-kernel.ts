@@ -52,6 +52,9 @@ export class NativeKernel implements Kernel {
   /** What may be asked now, and what must not keep the caller waiting. */
   private readonly now: Ask
   private readonly later: Ask
+  /** A local file whose path means the same wherever it is used. */
+  private last: LockTarget | null = null
+  private lastVersion = 0
 
   /** `mounts` says where paths lie; by default the system does. */
   constructor(mounts?: () => MountList) {
@@ -69,11 +72,9 @@ export class NativeKernel implements Kernel {
     this.later = { isDistant, link: (path) => (this.filesystems.of(path).distant ? undefined : link(path)) }
   }
 
-  locate(path: string, { lockfile, strict, atOnce }: Where): LockTarget {
-    const names = lockTarget(path, lockfile, atOnce ? this.now : this.later)
-    const file = { ...names, filesystem: this.filesystems.of(names.lockfile), strict }
+  locate(path: string, where: Where): LockTarget {
+    const file = this.sameAgain(path, where) ?? this.find(path, where)
     checkPermission(file.lockfile)
-    this.filesystems.admit(file)
     return file
   }
 
@@ -171,6 +172,24 @@ export class NativeKernel implements Kernel {
   peek({ lockfile, filesystem }: LockTarget): string | null {
     const answer = this.addon.peek(toNamespacedPath(lockfile), filesystem.distant)
     return typeof answer === 'string' ? answer : null
+  }
+
+  private find(path: string, { lockfile, strict, atOnce }: Where): LockTarget {
+    const names = lockTarget(path, lockfile, atOnce ? this.now : this.later)
+    const file = { ...names, filesystem: this.filesystems.of(names.lockfile), strict }
+    this.filesystems.admit(file)
+    const plain = lockfile === undefined && names.target === path && file.filesystem.kind === 'local'
+    this.last = plain && !file.filesystem.distant ? file : null
+    this.lastVersion = this.filesystems.version
+    return file
+  }
+
+  /** What was located last, if it is asked for again, is still no link, and nothing was mounted meanwhile. */
+  private sameAgain(path: string, { lockfile, strict }: Where): LockTarget | null {
+    const { last } = this
+    if (last === null || last.target !== path || lockfile !== undefined || last.strict !== strict) return null
+    if (this.lastVersion !== this.filesystems.version || this.link(path, false) !== null) return null
+    return last
   }
 
   private requestOnce({ lockfile, target, filesystem }: LockTarget, mode: Mode, how: How): number {
