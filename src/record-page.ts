@@ -4,10 +4,9 @@
 // without composing JSON. Fence and time have fixed places too, so that a grant after a clean release neither parses nor
 // composes.
 import { Buffer } from 'node:buffer'
-import { readFileSync, readlinkSync } from 'node:fs'
-import { hostname } from 'node:os'
 
 import { MAGIC, parseRecord, RECORD_SIZE, threadId, type LockRecord } from './record.js'
+import { fs, os } from './kernel/late.js'
 
 /** What stands before the state's slot. */
 export const RECORD_PREFIX = `${MAGIC}1,`
@@ -174,7 +173,7 @@ function asciiJson(value: string | null): string {
 /** The fields that are the same for every hold of this thread. */
 function thisHolder(): string {
   holder ??=
-    `"pid":${process.pid},"tid":${threadId()},"host":${textThatFits(hostname(), HOST_SIZE)},` +
+    `"pid":${process.pid},"tid":${threadId()},"host":${textThatFits(os().hostname(), HOST_SIZE)},` +
     `"boot":${asciiJson(bootId())},"pidns":${asciiJson(pidNamespace())}`
   return holder
 }
@@ -182,7 +181,7 @@ let holder: string | undefined
 
 function bootId(): string | null {
   try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+    return fs().readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
   } catch {
     return null
   }
@@ -190,7 +189,7 @@ function bootId(): string | null {
 
 function pidNamespace(): string | null {
   try {
-    return /\[(\d+)\]/.exec(readlinkSync('/proc/self/ns/pid'))?.[1] ?? null
+    return /\[(\d+)\]/.exec(fs().readlinkSync('/proc/self/ns/pid'))?.[1] ?? null
   } catch {
     return null
   }

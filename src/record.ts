@@ -7,7 +7,7 @@
 //
 // The layout is an on-disk contract between versions: fields may be added, never moved or changed. How it is written,
 // and read without parsing, is in record-page.ts.
-import { hostname } from 'node:os'
+import { os, workerThreads } from './kernel/late.js'
 
 export const RECORD_SIZE = 512
 
@@ -33,14 +33,13 @@ export interface LockRecord {
   readonly fence: number | null
 }
 
-/** The module is loaded when first asked: that takes longer than to import all of this package. */
 export function threadId(): number {
-  return process.getBuiltinModule('node:worker_threads').threadId
+  return workerThreads().threadId
 }
 
 /** This thread, as a holder. */
 export function ownHolder(label: string | undefined): { pid: number; tid: number; host: string; label: string | null } {
-  return { pid: process.pid, tid: threadId(), host: hostname(), label: label ?? null }
+  return { pid: process.pid, tid: threadId(), host: os().hostname(), label: label ?? null }
 }
 
 /** The record in a lock file's content, one character a byte; null where there is none that can be read. */

@@ -3,7 +3,6 @@
 // The mount table is matched against where a path really leads: links are followed step by step, as long as the way is
 // over filesystems that answer. Remembered for each folder; what is mounted over it later is noticed by its volume
 // (native-kernel.ts).
-import { statfsSync } from 'node:fs'
 import { dirname, isAbsolute, join, parse, sep } from 'node:path'
 
 import { LockError } from '../errors.js'
@@ -11,6 +10,7 @@ import { publishFilesystem } from '../events.js'
 import { classify, distantType, unknownFilesystem, type Filesystem } from './filesystem.js'
 import type { LockTarget } from './kernel.js'
 import type { MountList } from './mount-table.js'
+import { fs } from './late.js'
 
 /** As many as Linux follows. */
 const MOST_LINKS = 40
@@ -168,7 +168,7 @@ export class Filesystems {
   private secondOpinion(first: Filesystem, folder: string): Filesystem {
     if (process.platform !== 'linux') return first
     try {
-      const type = distantType(statfsSync(folder).type)
+      const type = distantType(fs().statfsSync(folder).type)
       if (type === undefined) return first
       return classify({ type, point: first.mount, source: first.source, options: [] })
     } catch {

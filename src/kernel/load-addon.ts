@@ -3,7 +3,6 @@
 //
 // node-gyp-build chooses. Where its choice does not load, every other binary for this platform is tried, because it
 // takes every musl but Alpine's for glibc, and because it does not look beside a bundle.
-import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { AddonFailures } from './addon-failures.js'
 import type { Library } from './addon.js'
 import { isCutOff } from './cut-off.js'
+import { fs } from './late.js'
 
 export function loadAddon(): Library {
   // dist/; src/kernel/ where the sources run as they are
@@ -69,7 +69,9 @@ function choice(require: NodeJS.Require, root: string, failures: AddonFailures):
 /** In the same order everywhere. */
 function binariesIn(folder: string, failures: AddonFailures): string[] {
   try {
-    const names = readdirSync(folder).filter((name) => name.endsWith('.node'))
+    const names = fs()
+      .readdirSync(folder)
+      .filter((name) => name.endsWith('.node'))
     if (names.length === 0) throw new Error('there is no binary')
     return names.sort().map((name) => join(folder, name))
   } catch (error) {

@@ -2,11 +2,11 @@
 //
 // The last component is followed through symlinks, because two names of one file must be one lock; directories on the
 // way are left to the system, which compares files, not texts. `.hold` and not `.lock`: clean-up jobs delete `*.lock`.
-import { realpathSync } from 'node:fs'
 import { basename, dirname, isAbsolute, resolve, sep } from 'node:path'
 
 import { invalidValue } from '../errors.js'
 import type { LockTarget } from './kernel.js'
+import { fs } from './late.js'
 
 /** The names of a lock; where they lie is found out from them. */
 type Names = Pick<LockTarget, 'lockfile' | 'target' | 'unfollowed'>
@@ -88,7 +88,7 @@ function absolute(path: string, folder: string, ask: Ask): string {
 function real(folder: string, ask: Ask): string {
   if (ask.isDistant(folder)) return folder
   try {
-    return realpathSync.native(folder)
+    return fs().realpathSync.native(folder)
   } catch {
     return resolve(folder)
   }

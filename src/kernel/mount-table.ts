@@ -1,5 +1,5 @@
 // What is mounted where, as the system lists it: nothing here asks a mounted filesystem anything.
-import { readFileSync } from 'node:fs'
+import { fs } from './late.js'
 
 export interface Mount {
   readonly point: string
@@ -26,7 +26,7 @@ export type ListMounts = () => readonly Omit<Mount, 'options'>[]
 
 /** What is mounted now. Throws where that cannot be read. */
 export function mountsNow(list: ListMounts): MountList {
-  if (process.platform === 'linux') return linuxMounts(readFileSync('/proc/self/mountinfo', 'utf8'))
+  if (process.platform === 'linux') return linuxMounts(fs().readFileSync('/proc/self/mountinfo', 'utf8'))
   const mounts = list().map((mount) => ({ ...mount, options: [] }))
   const text = JSON.stringify(mounts)
   if (process.platform === 'win32') return { mounts, text, at: (path) => windowsMountAt(mounts, path) }

@@ -1,7 +1,5 @@
 // The kernel engine: the operating system's locks, through the addon. It turns numbers into the answers of the seam,
 // failures into errors that Node's users know, and makes the lock file where there is none.
-import { readlinkSync } from 'node:fs'
-import { constants } from 'node:os'
 import { toNamespacedPath } from 'node:path'
 
 import type { Addon } from './addon.js'
@@ -11,6 +9,7 @@ import { loadAddon } from './load-addon.js'
 import { destinationOf, lockTarget, type Ask } from './lock-target.js'
 import { mountsNow, type MountList } from './mount-table.js'
 import { checkPermission } from './permission.js'
+import { fs, os, util } from './late.js'
 
 /** Shaped like Node's own: code, errno, syscall, path. */
 export class SystemError extends Error {
@@ -20,8 +19,7 @@ export class SystemError extends Error {
   readonly path: string
 
   constructor(errno: number, syscall: string, path: string) {
-    const { getSystemErrorName } = process.getBuiltinModule('node:util') // late: it takes long to load
-    const code = getSystemErrorName(errno)
+    const code = util().getSystemErrorName(errno)
     super(`${code}: ${syscall} '${path}'`)
     this.code = code
     this.errno = errno
@@ -43,7 +41,9 @@ const FAILED = 2
 const MOST_CREATIONS = 1000
 
 /** EAGAIN, as libuv numbers it: the file vanished each time it was made. */
-const VANISHED = process.platform === 'win32' ? -4088 : -constants.errno.EAGAIN
+function vanished(): number {
+  return process.platform === 'win32' ? -4088 : -os().constants.errno.EAGAIN
+}
 
 export class NativeKernel implements Kernel {
   onSettled: (lease: Lease) => void = () => {}
@@ -118,7 +118,7 @@ export class NativeKernel implements Kernel {
           throw this.failure(file.lockfile)
       }
     }
-    throw new SystemError(VANISHED, 'open', file.lockfile)
+    throw new SystemError(vanished(), 'open', file.lockfile)
   }
 
   claim(lease: Lease, lockfile: string): ClaimAnswer {
@@ -239,7 +239,7 @@ export class NativeKernel implements Kernel {
 function destinationText(link: string, destination: string): string {
   if (destination !== '') return destination
   try {
-    return readlinkSync(link)
+    return fs().readlinkSync(link)
   } catch {
     return link
   }

@@ -1,8 +1,8 @@
 // Which processes hold a flock, as far as Linux tells: /proc/locks. It is blind across PID namespaces, and on some
 // filesystems (btrfs) its device numbers are not those of stat(), so it only ever adds to what a try has decided.
-import { readFileSync, statSync } from 'node:fs'
 
 import type { Mode } from './kernel.js'
+import { fs } from './late.js'
 
 export interface ProcessHolder {
   readonly pid: number
@@ -12,8 +12,8 @@ export interface ProcessHolder {
 /** Empty where the system does not tell. */
 export function processHolders(lockfile: string): ProcessHolder[] {
   try {
-    const { dev, ino } = statSync(lockfile)
-    return parse(readFileSync('/proc/locks', 'latin1'), `${deviceText(dev)}:${ino}`)
+    const { dev, ino } = fs().statSync(lockfile)
+    return parse(fs().readFileSync('/proc/locks', 'latin1'), `${deviceText(dev)}:${ino}`)
   } catch {
     return []
   }
