@@ -240,6 +240,44 @@ napi_value ReleaseLease(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// Milliseconds of JavaScript, as nanoseconds. Infinity, and what is beyond any life of a process, is 0: no limit.
+uint64_t Nanoseconds(const Call& call, size_t index) {
+  constexpr int64_t kLongest = int64_t{100} * 366 * 24 * 3600 * 1000;
+  const int64_t milliseconds = call.Integer(index);  // 0 for Infinity
+  return milliseconds > kLongest ? 0 : static_cast<uint64_t>(milliseconds) * 1000000u;
+}
+
+// limit(lease, milliseconds, ending, prefix) → 0 limited, 1 it has ended, 2 limited, but there is no watchdog
+napi_value LimitLease(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Bytes ending(call, 2);
+  const Result result = Limit(call.environment(), static_cast<uint64_t>(call.Integer(0)), Nanoseconds(call, 1),
+                              {ending.chars(), ending.size, static_cast<size_t>(call.Integer(3))});
+  return call.Number(result.done() ? 0 : result.outcome == Outcome::kBusy ? 2 : 1);
+}
+
+// limitWait(lease, grace, rest)
+napi_value LimitWaitingLease(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  LimitWait(call.environment(), static_cast<uint64_t>(call.Integer(0)), Nanoseconds(call, 1), Nanoseconds(call, 2));
+  return nullptr;
+}
+
+// enterGuard(lease) → whether it was entered
+napi_value EnterLeaseGuard(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  napi_value entered = nullptr;
+  napi_get_boolean(env, EnterGuard(call.environment(), static_cast<uint64_t>(call.Integer(0))), &entered);
+  return entered;
+}
+
+// exitGuard(lease)
+napi_value ExitLeaseGuard(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  ExitGuard(call.environment(), static_cast<uint64_t>(call.Integer(0)));
+  return nullptr;
+}
+
 // identify(path, target, aside) → a text equal for all names of one file, and ordered alike in all processes; 2 failed
 napi_value IdentifyFile(napi_env env, napi_callback_info info) {
   const Call call(env, info);
@@ -348,8 +386,12 @@ napi_value Attach(napi_env env, napi_callback_info info) {
       Method("create", CreateLockFile, environment),
       Method("distrust", DistrustVolumes, environment),
       Method("drop", DropLease, environment),
+      Method("enterGuard", EnterLeaseGuard, environment),
+      Method("exitGuard", ExitLeaseGuard, environment),
       Method("failure", Failure, environment),
       Method("identify", IdentifyFile, environment),
+      Method("limit", LimitLease, environment),
+      Method("limitWait", LimitWaitingLease, environment),
       Method("look", LookAt, environment),
       Method("looked", LookedAt, environment),
       Method("mounts", Mounts, environment),

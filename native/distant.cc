@@ -81,10 +81,7 @@ class Loan {
       ended = lease;
       if (ended != nullptr) Unlink(ended);
     }
-    if (ended != nullptr) {
-      const Distant& distant = *ended->distant;
-      Stamp(&file, {distant.ending, distant.ending_size, distant.ending_prefix});
-    }
+    if (ended != nullptr) Stamp(&file, ended->distant->ending.ending());
     file.Unlock();
     if (ended != nullptr) DeleteLease(ended);
   }
@@ -128,22 +125,18 @@ class WriteWork : public Work {
 
 class EndWork : public Work {
  public:
-  EndWork(LockFile* file, const Ending& ending)
-      : Work(this), file_(static_cast<LockFile&&>(*file)), size_(ending.size), prefix_(ending.prefix) {
-    if (size_ > kRecordSize) size_ = 0;
-    memcpy(bytes_, ending.bytes, size_);
+  EndWork(LockFile* file, const Ending& ending) : Work(this), file_(static_cast<LockFile&&>(*file)) {
+    ending_.Keep(ending);
   }
   void Run() {
-    Stamp(&file_, {bytes_, size_, prefix_});
+    Stamp(&file_, ending_.ending());
     file_.Unlock();
     file_.Close();
   }
 
  private:
   LockFile file_;
-  size_t size_;
-  const size_t prefix_;
-  char bytes_[kRecordSize];
+  KeptEnding ending_;
 };
 
 // Takes the file of a held lease, which is without it until a Loan brings it back.
@@ -272,9 +265,7 @@ Result WriteDistant(Environment* environment, uint64_t id, const char* bytes, si
 void EndLater(Lease* lease, const Ending& ending) {
   lease->state = State::kEnding;
   lease->environment = nullptr;
-  lease->distant->ending_size = ending.size > kRecordSize ? 0 : ending.size;
-  lease->distant->ending_prefix = ending.prefix;
-  memcpy(lease->distant->ending, ending.bytes, lease->distant->ending_size);
+  lease->distant->ending.Keep(ending);
 }
 
 void ReleaseDistant(LockFile* file, const Ending& ending) {
@@ -283,8 +274,8 @@ void ReleaseDistant(LockFile* file, const Ending& ending) {
   if (Await(work, Need::kEnding) == 0) Delete(work);
 }
 
-void LeaveDistant(LockFile* file) {
-  if (file->valid()) Leave(New<EndWork>(file, Ending()));
+void LeaveDistant(LockFile* file, const Ending& ending) {
+  if (file->valid()) Leave(New<EndWork>(file, ending));
 }
 
 }  // namespace holdfast

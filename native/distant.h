@@ -18,9 +18,7 @@ struct Distant {
   State ended = State::kFailed;  // how it ends that is not granted
   uint64_t other = 0;            // of a kAlias: the lease on the same file
   char* link = nullptr;          // of a kLooked: where the link leads; null where there is none
-  size_t ending_size = 0;        // of a kEnding: its ending
-  size_t ending_prefix = 0;
-  char ending[kRecordSize];
+  KeptEnding ending;             // of a kEnding
 };
 
 // Opens a distant lock file, or makes it. On a thread that may wait.
@@ -52,8 +50,8 @@ Result WriteDistant(Environment* environment, uint64_t id, const char* bytes, si
 // Stamps, unlocks and closes what a lease had that is out of the tables. Waits for it, but only so long.
 void ReleaseDistant(LockFile* file, const Ending& ending);
 
-// The same without an ending, and without waiting.
-void LeaveDistant(LockFile* file);
+// The same, without waiting.
+void LeaveDistant(LockFile* file, const Ending& ending);
 
 }  // namespace holdfast
 

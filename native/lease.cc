@@ -7,6 +7,7 @@
 #include "environment.h"
 #include "registry.h"
 #include "waiter.h"
+#include "watchdog.h"
 
 namespace holdfast {
 namespace {
@@ -51,18 +52,52 @@ Answer StartWait(Lease* lease) {
   return Answer::Of(Kind::kNoThread);
 }
 
-bool IsWanted(const Lease* lease) { return lease != nullptr && lease->state != State::kOrphaned; }
-
 // Under the mutex. 0 when there is no such orphan.
 uint64_t Adopt(Lease* orphan) {
   if (orphan == nullptr) return 0;
   orphan->state = State::kWaiting;
+  orphan->limit = orphan->grace = 0;
   return orphan->id;
 }
 
 Result NamesNow(const Lease* lease, const char* path, const Identity& identity) {
   return lease->distant == nullptr ? LockFile::PathNames(path, identity) : DistantNames(path, identity);
 }
+
+bool IsOverdue(const Lease* lease, uint64_t now) { return lease->limit != 0 && lease->limit <= now; }
+
+// Under the mutex: it was granted, and must be claimed in time.
+void BeginGrace(Lease* lease) {
+  const uint64_t end = lease->grace == 0 ? 0 : Now() + lease->grace;
+  if (end != 0 && (lease->limit == 0 || end < lease->limit)) lease->limit = end;
+  WatchFor(lease->limit);
+}
+
+// Under the mutex. An overdue lease is the watchdog's as soon as nobody guards it.
+void Unguard(Lease* lease) {
+  if (--lease->guards == 0) WatchFor(lease->limit);
+}
+
+// A held lease that does not end by its limit while this is there.
+class Guarded {
+ public:
+  Guarded(const Environment* environment, uint64_t id) {
+    MutexGuard guard(registry);
+    lease_ = FindHeld(environment, id);
+    if (lease_ != nullptr) ++lease_->guards;
+  }
+  ~Guarded() {
+    MutexGuard guard(registry);
+    if (lease_ != nullptr) Unguard(lease_);
+  }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+
+  Lease* lease() const { return lease_; }
+
+ private:
+  Lease* lease_;
+};
 
 bool BeginsWith(LockFile* file, const char* prefix, size_t size) {
   char bytes[64];
@@ -177,14 +212,20 @@ Answer Claim(Environment* environment, uint64_t id, const char* path) {
     if (lease == nullptr || lease->state == State::kHeld) return Answer::Of(Kind::kReplaced);
     state = lease->state;
     if (state == State::kWaiting || state == State::kOrphaned) return Answer::Of(Kind::kWaiting, id);
-    if (state == State::kGranted) lease->state = State::kHeld;
-    if (state == State::kAlias) other = IsWanted(Find(environment, lease->distant->other));
+    if (state == State::kGranted) {
+      lease->state = State::kHeld;
+      lease->limit = 0;
+    }
+    if (state == State::kAlias) {
+      const Lease* same = Find(environment, lease->distant->other);
+      other = same != nullptr && IsWanted(same);
+    }
     if (state != State::kGranted) Unlink(lease);
   }
   environment->Settled();
   if (state != State::kGranted) {
     Answer answer = Answer::Of(lease->failure);
-    if (state == State::kAlias) answer = Answer::Of(Kind::kReplaced);
+    if (state == State::kAlias || state == State::kLapsed) answer = Answer::Of(Kind::kReplaced);
     if (other) answer = Answer::Of(Kind::kKnown, lease->distant->other);
     UnlockAndDelete(lease);
     return answer;
@@ -224,23 +265,52 @@ Result Names(Environment* environment, uint64_t id, const char* path) {
   return NamesNow(lease, path, identity);
 }
 
+Result Limit(Environment* environment, uint64_t id, uint64_t nanoseconds, const Ending& ending) {
+  const bool watched = nanoseconds == 0 || StartWatchdog();
+  MutexGuard guard(registry);
+  Lease* lease = FindHeld(environment, id);
+  if (lease == nullptr || IsOverdue(lease, Now())) return Result::Of(Outcome::kAbsent);
+  lease->at_limit.Keep(ending);
+  lease->limit = nanoseconds == 0 ? 0 : Now() + nanoseconds;
+  WatchFor(lease->limit);
+  return watched ? Result() : Result::Of(Outcome::kBusy);
+}
+
+void LimitWait(Environment* environment, uint64_t id, uint64_t grace, uint64_t rest) {
+  if (!StartWatchdog()) return;
+  MutexGuard guard(registry);
+  Lease* lease = Find(environment, id);
+  if (lease == nullptr) return;
+  lease->grace = grace;
+  if (lease->state == State::kWaiting) lease->limit = rest == 0 ? 0 : Now() + rest;
+  if (lease->state == State::kGranted) BeginGrace(lease);
+}
+
+bool EnterGuard(Environment* environment, uint64_t id) {
+  MutexGuard guard(registry);
+  Lease* lease = FindHeld(environment, id);
+  if (lease == nullptr || IsOverdue(lease, Now())) return false;
+  ++lease->guards;
+  return true;
+}
+
+void ExitGuard(Environment* environment, uint64_t id) {
+  MutexGuard guard(registry);
+  Lease* lease = FindHeld(environment, id);
+  if (lease != nullptr) Unguard(lease);
+}
+
 Result Read(Environment* environment, uint64_t id, char* bytes, size_t size, size_t* length) {
-  Lease* lease;
-  {
-    MutexGuard guard(registry);
-    lease = FindHeld(environment, id);
-  }
+  const Guarded guarded(environment, id);
+  Lease* lease = guarded.lease();
   if (lease == nullptr) return Result::Of(Outcome::kAbsent);
   if (lease->distant != nullptr) return ReadDistant(environment, id, bytes, size, length);
   return lease->file.Read(bytes, size, length);
 }
 
 Result Write(Environment* environment, uint64_t id, const char* bytes, size_t size) {
-  Lease* lease;
-  {
-    MutexGuard guard(registry);
-    lease = FindHeld(environment, id);
-  }
+  const Guarded guarded(environment, id);
+  Lease* lease = guarded.lease();
   if (lease == nullptr) return Result::Of(Outcome::kAbsent);
   if (lease->distant != nullptr) return WriteDistant(environment, id, bytes, size);
   if (!lease->file.writable()) return Result::Of(Outcome::kAbsent);
@@ -273,7 +343,7 @@ void ReleaseAll(Environment* environment) {
   }
   while (ended != nullptr) {
     Lease* next = ended->next_with_id;
-    if (ended->distant != nullptr) LeaveDistant(&ended->file);  // an environment that ends waits for nothing
+    if (ended->distant != nullptr) LeaveDistant(&ended->file, Ending());  // an environment that ends waits for nothing
     UnlockAndDelete(ended);
     ended = next;
   }
@@ -287,6 +357,7 @@ void Settle(Lease* lease, const Result& result) {
       const State ended = lease->distant == nullptr ? State::kFailed : lease->distant->ended;
       lease->state = result.done() ? State::kGranted : ended;
       lease->failure = result;
+      if (result.done()) BeginGrace(lease);
       if (lease->environment->Notify(lease->id)) return;
     }
     Unlink(lease);

@@ -7,8 +7,9 @@
 //     certain that the environment behind that loop still exists.
 //  2. Every change of state is one transition under the mutex. Whoever takes a lease out of the tables is the only
 //     one to stamp its record, unlock and close it, and does so after the mutex, in that order.
-//  3. A descriptor has one user at a time: the waiter thread while the state is kWaiting or kOrphaned, the thread
-//     of the environment from kGranted on. Nobody closes a descriptor that another thread is blocked on.
+//  3. A descriptor has one user at a time: the waiter thread while the state is kWaiting or kOrphaned; from kGranted on
+//     the thread of the environment, which guards the lease while it uses the descriptor, or the watchdog, which takes
+//     the descriptor of a lease that nobody guards. Nobody closes one that another thread is blocked on.
 //  4. An environment has at most one lease that is kWaiting or kOrphaned for a file and mode (for a distant file: a path
 //     and mode): a new wait adopts the orphan and keeps its place in the kernel's queue.
 //  5. A lease that is granted while nobody wants it is unlocked and closed by the waiter thread itself. The event
@@ -23,8 +24,17 @@
 //     the lease is without it, and other work is refused; if the lease has ended meanwhile, the work ends it (kEnding).
 // 10. The kernel's queue decides who is next. A request that comes after this process let others go first (kWait)
 //     makes no fresh try; nor does an exclusive one that finds an orphan already in the queue.
+// 11. A lease may have a limit in time: a held one because its hold may last only so long, a granted one because those
+//     who wait for it do. Past its limit it can only end. The watchdog (watchdog.cc) ends it then, whatever the
+//     environment's thread is busy with: at once, or when the last guard is left. A held lease is out of the tables
+//     then, like one that was released, and every later call finds nothing. A granted one stays, without its
+//     descriptor, as kLapsed, until the environment has been told.
+// 12. A guard keeps a lease from ending by its limit. None is entered past the limit. What the environment ends itself
+//     (Release) it ends guarded or not: JavaScript counts its own guards.
 #ifndef HOLDFAST_NATIVE_LEASE_H_
 #define HOLDFAST_NATIVE_LEASE_H_
+
+#include <string.h>
 
 #include "lock.h"
 
@@ -45,6 +55,31 @@ enum class State : uint8_t {
   kLooked,    // of a look for a link, which locks nothing: it has been found out; likewise
   kEnding,    // released while overdue work had the file: that work ends it
   kHeld,      // claimed
+  kLapsed,    // was granted and not claimed in time: it holds nothing; the environment has been told, and will claim
+};
+
+// What is written when a hold ends: `bytes` from `prefix` on, only while the file begins with what is before that,
+// because others may have put data of their own there.
+struct Ending {
+  const char* bytes = nullptr;
+  size_t size = 0;
+  size_t prefix = 0;
+};
+
+// An ending that is kept for later. One that is too long is none.
+class KeptEnding {
+ public:
+  void Keep(const Ending& ending) {
+    size_ = ending.size <= sizeof(bytes_) ? ending.size : 0;
+    prefix_ = ending.prefix;
+    if (size_ > 0) memcpy(bytes_, ending.bytes, size_);
+  }
+  Ending ending() const { return {bytes_, size_, prefix_}; }
+
+ private:
+  size_t size_ = 0;
+  size_t prefix_ = 0;
+  char bytes_[96];
 };
 
 struct Lease {
@@ -55,6 +90,10 @@ struct Lease {
   LockFile file;
   Result failure;
   Distant* distant = nullptr;  // null for a file that is dealt with here
+  int guards = 0;
+  uint64_t limit = 0;  // when it ends at the latest, by Now(); 0: no limit
+  uint64_t grace = 0;  // of a wait: nanoseconds from its grant to its limit; 0: no limit
+  KeptEnding at_limit;
   Lease* next_with_id = nullptr;
   Lease* next_with_file = nullptr;
 };
@@ -88,14 +127,6 @@ struct Answer {
   static Answer Of(const Result& failure) { return {Kind::kFailed, 0, failure}; }
 };
 
-// What is written when a hold ends: `bytes` from `prefix` on, only while the file begins with what is before that,
-// because others may have put data of their own there.
-struct Ending {
-  const char* bytes = nullptr;
-  size_t size = 0;
-  size_t prefix = 0;
-};
-
 // All functions below are called on the thread of `environment`. An id of another environment, or of a lease that
 // has ended, names nothing: ending twice is harmless.
 
@@ -121,6 +152,17 @@ void Drop(Environment* environment, uint64_t id);
 
 // Whether `path` names the file of this lease.
 Result Names(Environment* environment, uint64_t id, const char* path);
+
+// How long a held lease may last from now on, 0 is without limit; and the ending that the watchdog writes then. kAbsent
+// when it has ended or its limit has passed, kBusy when there is no watchdog to end it.
+Result Limit(Environment* environment, uint64_t id, uint64_t nanoseconds, const Ending& ending);
+
+// How long a wait, once granted, may stay unclaimed: `grace` after its grant, and no longer than `rest` from now.
+void LimitWait(Environment* environment, uint64_t id, uint64_t grace, uint64_t rest);
+
+// A guard keeps a held lease from ending by its limit. False when it has ended, or the limit has passed.
+bool EnterGuard(Environment* environment, uint64_t id);
+void ExitGuard(Environment* environment, uint64_t id);
 
 // The start of the file of a held lease.
 Result Read(Environment* environment, uint64_t id, char* bytes, size_t size, size_t* length);

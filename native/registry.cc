@@ -66,10 +66,14 @@ Lease* FindHeld(const Environment* environment, uint64_t id) {
   return lease != nullptr && lease->state == State::kHeld ? lease : nullptr;
 }
 
+bool IsWanted(const Lease* lease) {
+  return lease->state != State::kOrphaned && lease->state != State::kLapsed && lease->environment != nullptr;
+}
+
 Lease* FindWanted(const Environment* environment, const Identity& identity) {
   Lease* lease = *BucketOfFile(identity);
-  while (lease != nullptr && !(lease->environment == environment && lease->state != State::kOrphaned &&
-                               lease->file.identity() == identity)) {
+  while (lease != nullptr &&
+         !(lease->environment == environment && IsWanted(lease) && lease->file.identity() == identity)) {
     lease = lease->next_with_file;
   }
   return lease;
@@ -91,6 +95,18 @@ Lease* FindDistant(const Environment* environment, const char* path, Mode mode, 
           lease->state == state && (lease->distant->how == How::kLook) == look && strcmp(lease->distant->path.c_str(), path) == 0) {
         return lease;
       }
+    }
+  }
+  return nullptr;
+}
+
+Lease* FindOverdue(uint64_t now, uint64_t* next) {
+  for (Lease* lease : leases_by_id) {
+    for (; lease != nullptr; lease = lease->next_with_id) {
+      const bool holds = lease->state == State::kHeld || lease->state == State::kGranted;
+      if (!holds || lease->limit == 0 || lease->guards > 0) continue;
+      if (lease->limit <= now) return lease;
+      if (lease->limit < *next) *next = lease->limit;
     }
   }
   return nullptr;

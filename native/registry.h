@@ -1,4 +1,4 @@
-// The tables of all leases of this process. Only lease.cc and distant.cc use them, by the rules in lease.h.
+// The tables of all leases of this process. Only lease.cc, distant.cc and watchdog.cc use them, by the rules in lease.h.
 #ifndef HOLDFAST_NATIVE_REGISTRY_H_
 #define HOLDFAST_NATIVE_REGISTRY_H_
 
@@ -21,13 +21,19 @@ Lease* FindById(uint64_t id);
 Lease* Find(const Environment* environment, uint64_t id);
 Lease* FindHeld(const Environment* environment, uint64_t id);
 
-// Any lease on that file that this environment holds, was granted or waits for.
+// Whether its environment holds it, was granted it or waits for it.
+bool IsWanted(const Lease* lease);
+
+// Any such lease on that file.
 Lease* FindWanted(const Environment* environment, const Identity& identity);
 
 Lease* FindOrphan(const Environment* environment, const Identity& identity, Mode mode);
 
 // By the text of the path: a distant lease whose file may not be open yet.
 Lease* FindDistant(const Environment* environment, const char* path, Mode mode, bool look, State state);
+
+// A lease that holds its lock past its limit, and nobody guards. Null where there is none; `next` is when there may be.
+Lease* FindOverdue(uint64_t now, uint64_t* next);
 
 // Takes every lease of an environment out, but for those that a thread waits for: they become orphans of nobody.
 // Answers with a list, linked by next_with_id.

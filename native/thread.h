@@ -1,7 +1,9 @@
-// The few things besides locks that the operating system is asked for: a mutex, a bell, a detached thread, a library
-// that stays in memory. Written per system, like lock.h, so that the addon needs no C++ library at run time.
+// The few things besides locks that the operating system is asked for: a mutex, a bell, a detached thread, a clock, a
+// library that stays in memory. Written per system, like lock.h, so that the addon needs no C++ library at run time.
 #ifndef HOLDFAST_NATIVE_THREAD_H_
 #define HOLDFAST_NATIVE_THREAD_H_
+
+#include <stdint.h>
 
 #if defined(_WIN32)
 #include <windows.h>
@@ -64,6 +66,10 @@ class Bell {
 bool StartDetachedThread(void (*run)(void*), void* argument);
 
 void Pause(int milliseconds);
+
+// Nanoseconds by a clock that nobody sets, never 0. It is not ahead of the clock that JavaScript reads: what has passed
+// here has passed there.
+uint64_t Now();
 
 // Keeps this library mapped for ever: a worker that ends would unmap it while a thread is still inside.
 void PinLibrary();

@@ -106,6 +106,19 @@ void Pause(int milliseconds) {
   nanosleep(&pause, nullptr);
 }
 
+// On macOS Node's own clock goes on while the machine sleeps; this one does not, and so is never ahead of it.
+#if defined(__APPLE__)
+constexpr clockid_t kClock = CLOCK_UPTIME_RAW;
+#else
+constexpr clockid_t kClock = CLOCK_MONOTONIC;
+#endif
+
+uint64_t Now() {
+  timespec now;
+  clock_gettime(kClock, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec) + 1;
+}
+
 void PinLibrary() {
   Dl_info info;
   if (dladdr(reinterpret_cast<void*>(&PinLibrary), &info) == 0) return;

@@ -1,4 +1,4 @@
-// Threads on Windows: SRW locks and CreateThread.
+// Threads on Windows: SRW locks, CreateThread, and the performance counter, which is the clock of libuv too.
 #include "thread.h"
 
 #include <stddef.h>
@@ -52,6 +52,17 @@ bool StartDetachedThread(void (*run)(void*), void* argument) {
 }
 
 void Pause(int milliseconds) { Sleep(static_cast<DWORD>(milliseconds)); }
+
+uint64_t Now() {
+  constexpr uint64_t kSecond = 1000000000u;
+  LARGE_INTEGER frequency;
+  LARGE_INTEGER counter;
+  QueryPerformanceFrequency(&frequency);
+  QueryPerformanceCounter(&counter);
+  const uint64_t ticks = static_cast<uint64_t>(counter.QuadPart);
+  const uint64_t each = static_cast<uint64_t>(frequency.QuadPart);
+  return ticks / each * kSecond + ticks % each * kSecond / each + 1;
+}
 
 void PinLibrary() {
   HMODULE module;

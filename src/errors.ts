@@ -8,6 +8,10 @@ export type LockErrorCode =
   | 'ERR_LOCK_TIMEOUT'
   /** The hold has ended, and not by its own release(). */
   | 'ERR_LOCK_LOST'
+  /** The wait could never have ended: its owner holds what others wait for, and they hold what it asked for. */
+  | 'ERR_LOCK_DEADLOCK'
+  /** The owner was closed; `cause` is the reason that was given. */
+  | 'ERR_LOCK_OWNER_CLOSED'
   /** The filesystem cannot lock. */
   | 'ERR_LOCK_UNSUPPORTED'
   /** The operating system refused; `cause` has its code, errno, syscall and path. */
@@ -46,17 +50,31 @@ export interface LockHolder {
   /** 0 is the main thread. */
   tid: number
   host: string
+  /** The label of its owner; null where it has none. */
+  owner: string | null
   label: string | null
   /** Null where the record does not say. */
   since: Date | null
+  /** Milliseconds that the hold may last from then on; null without a bound, or where nobody knows. */
+  maxHold: number | null
+  /** Where it was acquired, as lines of a stack; known only of a hold of this thread, and not of each. */
+  acquiredAt: string | null
   /** The holder is this thread of this process. */
   here: boolean
+}
+
+/** A process that holds a lock, as the kernel tells. */
+export interface ProcessHolder {
+  readonly pid: number
+  readonly mode: 'exclusive' | 'shared'
 }
 
 export class LockTimeoutError extends LockError {
   declare readonly code: 'ERR_LOCK_TIMEOUT'
   /** Null when neither this process nor a record knows. */
   readonly holder: LockHolder | null
+  /** The processes that hold it, as the kernel tells (Linux, of this PID namespace); the truth where a record lies. */
+  readonly processes: readonly ProcessHolder[]
   /** Milliseconds. */
   readonly waited: number
   /** Place among this thread's waiters for the file, from 1; 0 when it never queued. */
@@ -64,11 +82,12 @@ export class LockTimeoutError extends LockError {
 
   constructor(
     message: string,
-    facts: { holder: LockHolder | null; waited: number; position: number },
+    facts: Pick<LockTimeoutError, 'holder' | 'processes' | 'waited' | 'position'>,
     details: LockErrorDetails,
   ) {
     super('ERR_LOCK_TIMEOUT', message, details)
     this.holder = facts.holder
+    this.processes = facts.processes
     this.waited = facts.waited
     this.position = facts.position
   }
@@ -81,6 +100,12 @@ export class LockTimeoutError extends LockError {
 export type LostReason =
   /** release() came first. */
   | 'released'
+  /** It lasted as long as its `maxHold`. */
+  | 'max-hold'
+  /** Its owner was closed. */
+  | 'owner-closed'
+  /** Nobody could reach its handle any more. */
+  | 'collected'
   /** releaseAll() ended it. */
   | 'released-all'
   /** The lock file was deleted or replaced under the hold. */
@@ -102,13 +127,41 @@ export class LockLostError extends LockError {
 
 const LOST: Record<LostReason, string> = {
   released: 'The hold was released already',
+  'max-hold': 'The hold lasted as long as its maxHold and was ended',
+  'owner-closed': 'The hold was ended because its owner was closed',
+  collected: 'The hold was ended because its handle was lost',
   'released-all': 'The hold was ended by releaseAll()',
   replaced: 'The hold is lost because its lock file was deleted or replaced',
+}
+
+/** One step of a deadlock: an owner that waits for what the next one has, the last for what the first has. */
+export interface DeadlockStep {
+  /** The label of the owner; empty for one without a name. */
+  owner: string
+  /** What it waits for, and how. */
+  path: string
+  mode: 'exclusive' | 'shared'
+}
+
+export class LockDeadlockError extends LockError {
+  declare readonly code: 'ERR_LOCK_DEADLOCK'
+  /** From the refused request on. */
+  readonly cycle: readonly DeadlockStep[]
+
+  constructor(message: string, cycle: readonly DeadlockStep[], details: LockErrorDetails) {
+    super('ERR_LOCK_DEADLOCK', message, details)
+    this.cycle = cycle
+  }
+
+  override get name(): string {
+    return 'LockDeadlockError'
+  }
 }
 
 /** Whether `error` is a LockError of any copy of this package; with `code`, of that code. */
 export function isLockError(error: unknown, code: 'ERR_LOCK_TIMEOUT'): error is LockTimeoutError
 export function isLockError(error: unknown, code: 'ERR_LOCK_LOST'): error is LockLostError
+export function isLockError(error: unknown, code: 'ERR_LOCK_DEADLOCK'): error is LockDeadlockError
 export function isLockError(error: unknown, code?: LockErrorCode): error is LockError
 export function isLockError(error: unknown, code?: LockErrorCode): boolean {
   if (typeof error !== 'object' || error === null || !(BRAND in error)) return false

@@ -1,14 +1,83 @@
 // What operators can subscribe to, through node:diagnostics_channel. The library prints nothing by itself. With no
 // subscriber an event costs one branch.
-import { channel } from 'node:diagnostics_channel'
+//
+// Events are delivered a little later, in a microtask and in order, because subscribers may acquire and release, and must
+// not do so in the middle of a grant. releaseAll() and statistics deliver what is due before they return.
+import { channel, tracingChannel, type Channel } from 'node:diagnostics_channel'
 
+import type { DeadlockStep, LostReason } from './errors.js'
+import type { LockRecord } from './record.js'
+
+/** Whose event it is. Names are null where they were not given. */
+export interface LockEvent {
+  path: string
+  lockfile: string
+  mode: 'exclusive' | 'shared'
+  owner: string | null
+  label: string | null
+  /** How many of this thread wait for the file. */
+  queued: number
+}
+
+/** `holdfast:hold`: a hold begins. */
+export interface HoldEvent extends LockEvent {
+  fence: number | null
+  /** Milliseconds from the call to the grant. */
+  waited: number
+  /** The owner held it already. */
+  reentered: boolean
+}
+
+/** `holdfast:release`: a hold ends by its own release(). */
+export interface ReleaseEvent extends LockEvent {
+  fence: number | null
+  /** Milliseconds from the grant to now. */
+  heldFor: number
+}
+
+/** `holdfast:revoke`: a hold ends some other way. */
+export interface RevokeEvent extends ReleaseEvent {
+  reason: LostReason
+  /** The reason that was given to Owner.close() or releaseAll(). */
+  cause: unknown
+  /** Guards that are open: the lock goes free when they end. */
+  guards: number
+}
+
+/** `holdfast:overrun`: a hold has ended, and a guard of it is still open and keeps the lock. Again and again. */
+export interface OverrunEvent extends LockEvent {
+  reason: LostReason
+  guards: number
+  /** Milliseconds since the hold ended. */
+  overdue: number
+}
+
+/** `holdfast:leak`: nobody could reach the handle of a hold any more; it is released. */
+export interface LeakEvent extends LockEvent {
+  heldFor: number
+  /** Where it was acquired, where that was kept: for waits, for owners, and with HOLDFAST_TRACE=1. */
+  acquiredAt: string | null
+}
+
+/** `holdfast:recover`: the hold before this one did not end by its own release. */
+export interface RecoverEvent extends LockEvent {
+  record: LockRecord
+}
+
+/** `holdfast:deadlock`: a request was refused because it could never have been granted. */
+export interface DeadlockEvent extends LockEvent {
+  cycle: readonly DeadlockStep[]
+}
+
+/** `holdfast:fallback`: something works, but not in the usual way. */
 export interface FallbackEvent {
   /**
    * `thread`: there was no thread to wait on, so the lock is tried again and again.
    * `record`: the lock was taken without a record, and its `fence` is null.
    * `filesystem`: the lock file is not on a local filesystem. Once for each mount and thread.
+   * `watchdog`: there was no thread for `maxHold`, so it works only while the event loop turns.
    */
-  kind: 'thread' | 'record' | 'filesystem'
+  kind: 'thread' | 'record' | 'filesystem' | 'watchdog'
   lockfile: string
   /** Why, in words. */
   reason: string
@@ -28,16 +97,60 @@ export interface FallbackFilesystem {
   source: string
 }
 
-/** Something worked, but not in the usual way. */
-const fallback = channel('holdfast:fallback')
+/** The tracing channel `holdfast:acquire`: one for each request that may wait, from the call to its answer. */
+export interface AcquireTrace extends LockEvent {
+  timeout: number
+  /** Milliseconds; 0 until it is answered. */
+  waited: number
+}
 
-/** In a microtask: subscribers may acquire and release, and must not do so in the middle of a grant. */
+/** A channel and the type of what it carries. */
+export class Topic<Event> {
+  private readonly channel: Channel
+
+  constructor(name: string) {
+    this.channel = channel(name)
+  }
+
+  /** Asked before an event is made: nobody pays for what nobody sees. */
+  get wanted(): boolean {
+    return this.channel.hasSubscribers
+  }
+
+  publish(event: Event): void {
+    if (due.length === 0) queueMicrotask(deliverEvents)
+    due.push(() => this.channel.publish(event))
+  }
+}
+
+export const held = new Topic<HoldEvent>('holdfast:hold')
+export const released = new Topic<ReleaseEvent>('holdfast:release')
+export const revoked = new Topic<RevokeEvent>('holdfast:revoke')
+export const overrun = new Topic<OverrunEvent>('holdfast:overrun')
+export const leaked = new Topic<LeakEvent>('holdfast:leak')
+export const recovered = new Topic<RecoverEvent>('holdfast:recover')
+export const deadlocked = new Topic<DeadlockEvent>('holdfast:deadlock')
+const fallback = new Topic<FallbackEvent>('holdfast:fallback')
+
+export const acquiring = tracingChannel<unknown, AcquireTrace>('holdfast:acquire')
+
+let due: (() => void)[] = []
+
+/** Delivers what is due now. Never called in the middle of a grant. */
+export function deliverEvents(): void {
+  while (due.length > 0) {
+    const now = due
+    due = []
+    for (const publish of now) publish()
+  }
+}
+
 export function publishFallback(event: FallbackEvent): void {
-  if (fallback.hasSubscribers) queueMicrotask(() => fallback.publish(event))
+  if (fallback.wanted) fallback.publish(event)
 }
 
 /** Nobody may find out too late that a lock may not exclude: where nobody subscribes, it is a warning of the process. */
 export function publishFilesystem(event: FallbackEvent & { filesystem: FallbackFilesystem }): void {
-  if (fallback.hasSubscribers || event.filesystem.kind === 'network') publishFallback(event)
+  if (fallback.wanted || event.filesystem.kind === 'network') publishFallback(event)
   else process.emitWarning(event.reason, { type: 'HoldfastWarning', code: 'HOLDFAST_FILESYSTEM' })
 }

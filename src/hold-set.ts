@@ -22,6 +22,12 @@ export class HoldSet implements Disposable, AsyncDisposable {
     return this.#signal
   }
 
+  /** Runs `fn` in a guard of each of them: none of the locks can go to somebody else until `fn` has settled. */
+  guard<T>(fn: () => T | Promise<T>): Promise<T> {
+    const guarded = this.holds.reduceRight<() => T | Promise<T>>((inner, hold) => () => hold.guard(inner), fn)
+    return Promise.resolve().then(guarded)
+  }
+
   /** Releases all of them, last taken first. */
   release(): void {
     for (const hold of [...this.holds].reverse()) hold.release()
@@ -31,8 +37,8 @@ export class HoldSet implements Disposable, AsyncDisposable {
     this.release()
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    this.release()
-    return Promise.resolve()
+  /** Releases them, and waits for open guards. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.holds].reverse().map((hold) => hold[Symbol.asyncDispose]()))
   }
 }

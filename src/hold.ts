@@ -1,6 +1,9 @@
-// The handle of one hold: what a caller gets, and the only thing that can release it. It refers to the inner state and
-// nothing refers to it.
+// The handle of one hold: what a caller gets, and the only thing that can release it. It refers to the inner state, and
+// that refers to it only where it must not be collected.
+import { duration } from './arguments.js'
 import type { HoldState } from './coordination/hold-state.js'
+import { invalidType } from './errors.js'
+import { Owner } from './owner.js'
 import type { LockRecord } from './record.js'
 
 export class Hold implements Disposable, AsyncDisposable {
@@ -9,6 +12,7 @@ export class Hold implements Disposable, AsyncDisposable {
   /** @internal Holds come from acquire() and its relatives. */
   constructor(state: HoldState) {
     this.#state = state
+    if (state.request.keep) state.handle = this
   }
 
   /** What is locked: absolute, symlinks in the last component resolved. */
@@ -24,8 +28,13 @@ export class Hold implements Disposable, AsyncDisposable {
     return this.#state.mode
   }
 
+  /** Whoever acquires with this owner enters this hold; closing it ends the hold. */
+  get owner(): Owner {
+    return Owner.of(this.#state.owner)
+  }
+
   get label(): string | undefined {
-    return this.#state.label
+    return this.#state.request.label
   }
 
   get since(): Date {
@@ -50,12 +59,34 @@ export class Hold implements Disposable, AsyncDisposable {
     return this.#state.held
   }
 
+  /**
+   * Runs `fn` so that the lock cannot go to somebody else meanwhile, whatever ends the hold: it stays locked until `fn` has
+   * settled. Rejects with a LockLostError, and does not call `fn`, unless the hold lasts.
+   */
+  async guard<T>(fn: () => T | Promise<T>): Promise<T> {
+    if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn)
+    this.#state.enterGuard(this)
+    try {
+      return await fn()
+    } finally {
+      this.#state.exitGuard()
+    }
+  }
+
+  /** The hold ends by itself `milliseconds` from now, whatever was left of its maxHold. Throws unless it lasts. */
+  extend(milliseconds: number): void {
+    this.#state.extend(duration('milliseconds', milliseconds))
+  }
+
   /** Aborts with a LockLostError when the hold ends other than by release(). */
   get signal(): AbortSignal {
     return this.#state.signal
   }
 
-  /** Frees the lock before it returns, or hands it to the next waiter. Ends this hold only; later calls do nothing. */
+  /**
+   * Frees the lock before it returns, or hands it to the next waiter; while a guard is open, when that ends. Ends this hold
+   * only; later calls do nothing.
+   */
   release(): void {
     this.#state.end(null)
   }
@@ -72,8 +103,9 @@ export class Hold implements Disposable, AsyncDisposable {
     this.release()
   }
 
+  /** Releases, and waits for open guards: the lock goes free when they have ended. */
   [Symbol.asyncDispose](): Promise<void> {
     this.release()
-    return Promise.resolve()
+    return this.#state.guardsEnded()
   }
 }

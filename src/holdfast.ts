@@ -1,14 +1,17 @@
 // The composition root: an engine behind the seam and a clock become the public functions. Nothing happens before the
 // first call: importing the package loads no addon.
-import { acquireAll } from './coordination/acquire-all.js'
+import { acquireAll, type Acquire } from './coordination/acquire-all.js'
 import { Coordinator } from './coordination/coordinator.js'
 import type { HoldState } from './coordination/hold-state.js'
 import { systemError } from './coordination/system-error.js'
+import { acquiring, deliverEvents, type AcquireTrace } from './events.js'
+import type { HoldInfo } from './hold-info.js'
 import { HoldSet } from './hold-set.js'
 import { Hold } from './hold.js'
 import { inspectLock, type InspectOptions, type LockState } from './inspect.js'
 import type { Clock } from './kernel/clock.js'
 import type { Kernel } from './kernel/kernel.js'
+import { Leaks } from './leaks.js'
 import {
   acquireAllRequests,
   acquireRequest,
@@ -17,52 +20,42 @@ import {
   type AcquireAllOptions,
   type AcquireOptions,
   type Locate,
+  type Request,
+  type TryAcquireOptions,
 } from './options.js'
-
-export type TryAcquireOptions = Pick<AcquireOptions, 'mode' | 'label' | 'lockfile' | 'record' | 'filesystem'>
 
 type Path = string | URL
 type Section<T> = (hold: Hold) => T | Promise<T>
 
-/** What holds() tells of one hold. */
-export interface HoldInfo {
-  readonly path: string
-  readonly lockfile: string
-  readonly mode: 'exclusive' | 'shared'
-  readonly label: string | undefined
-  readonly since: Date
-  readonly fence: number | null
-}
-
 export class Holdfast {
   readonly #open: () => Kernel
   readonly #clock: Clock
+  readonly #leaks: Leaks
   #opened: Coordinator | undefined
 
   constructor(open: () => Kernel, clock: Clock) {
     this.#open = open
     this.#clock = clock
+    this.#leaks = new Leaks(clock)
   }
 
   acquire(path: Path, options?: AcquireOptions): Promise<Hold> {
     return new Promise((resolve, reject) => {
       const request = acquireRequest(this.#locate, path, options)
-      this.#coordinator.acquire(request, (state) => resolve(new Hold(state)), reject)
+      this.#acquire(request, (state) => resolve(this.#handle(state)), reject)
     })
   }
 
   tryAcquire(path: Path, options?: TryAcquireOptions): Hold | null {
     const state = this.#coordinator.tryAcquire(tryRequest(this.#locate, path, options))
-    return state === null ? null : new Hold(state)
+    return state === null ? null : this.#handle(state)
   }
 
   async withLock<T>(path: Path, options: AcquireOptions | undefined, section: Section<T>): Promise<T> {
     const request = acquireRequest(this.#locate, path, options)
-    const state = await new Promise<HoldState>((resolve, reject) => {
-      this.#coordinator.acquire(request, resolve, reject)
-    })
+    const state = await new Promise<HoldState>((resolve, reject) => this.#acquire(request, resolve, reject))
     try {
-      const result = await section(new Hold(state))
+      const result = await section(this.#handle(state))
       if (state.lostBy !== null) throw state.lostBy
       return result
     } finally {
@@ -71,8 +64,9 @@ export class Holdfast {
   }
 
   async acquireAll(paths: readonly Path[], options?: AcquireAllOptions): Promise<HoldSet> {
-    const states = await acquireAll(this.#coordinator, acquireAllRequests(this.#locate, paths, options))
-    return new HoldSet(states.map((state) => new Hold(state)))
+    const requests = acquireAllRequests(this.#locate, paths, options)
+    const states = await acquireAll(this.#coordinator, requests, this.#acquire)
+    return new HoldSet(states.map((state) => this.#handle(state)))
   }
 
   inspect(path: Path, options?: InspectOptions): LockState {
@@ -80,21 +74,45 @@ export class Holdfast {
   }
 
   holds(): HoldInfo[] {
-    if (this.#opened === undefined) return []
-    return [...this.#opened.holds].map(({ file, mode, label, since, fence }) => ({
-      path: file.target,
-      lockfile: file.lockfile,
-      mode,
-      label,
-      since: new Date(since),
-      fence,
-    }))
+    return this.#opened?.holds.map(({ info }) => info) ?? []
   }
 
   releaseAll(reason?: unknown): number {
-    let ended = 0
-    for (const hold of [...(this.#opened?.holds ?? [])]) if (hold.end('released-all', reason)) ended++
+    const ended = this.#opened?.holds.filter((hold) => hold.end('released-all', reason)).length ?? 0
+    deliverEvents()
     return ended
+  }
+
+  #handle(state: HoldState): Hold {
+    const hold = new Hold(state)
+    this.#leaks.watch(hold, state)
+    return hold
+  }
+
+  /** Told to whoever traces. */
+  readonly #acquire: Acquire = (request, resolve, reject, started) => {
+    if (!acquiring.hasSubscribers) {
+      this.#coordinator.acquire(request, resolve, reject, started)
+      return
+    }
+    let state: HoldState | undefined
+    const trace = traceOf(request)
+    const begun = started ?? this.#clock.now()
+    const answered = acquiring.tracePromise(
+      () =>
+        new Promise<HoldInfo>((answer, refuse) => {
+          const granted = (hold: HoldState): void => {
+            state = hold
+            answer(hold.info)
+          }
+          this.#coordinator.acquire(request, granted, refuse, begun)
+          trace.queued = this.#coordinator.queuedFor(request)
+        }).finally(() => {
+          trace.waited = this.#clock.now() - begun
+        }),
+      trace,
+    )
+    answered.then(() => state !== undefined && resolve(state), reject)
   }
 
   readonly #locate: Locate = (path, where) => {
@@ -108,5 +126,18 @@ export class Holdfast {
   get #coordinator(): Coordinator {
     this.#opened ??= new Coordinator(this.#open(), this.#clock)
     return this.#opened
+  }
+}
+
+function traceOf({ file, mode, owner, label, timeout }: Request): AcquireTrace {
+  return {
+    path: file.target,
+    lockfile: file.lockfile,
+    mode,
+    owner: owner === null || owner.label === '' ? null : owner.label,
+    label: label ?? null,
+    timeout,
+    queued: 0,
+    waited: 0,
   }
 }

@@ -2,12 +2,13 @@
 // The public names, nothing else.
 import type { HoldSet } from './hold-set.js'
 import type { Hold } from './hold.js'
-import { Holdfast, type HoldInfo, type TryAcquireOptions } from './holdfast.js'
+import type { HoldInfo } from './hold-info.js'
+import { Holdfast } from './holdfast.js'
 import type { InspectOptions, LockState } from './inspect.js'
 import { systemClock } from './kernel/clock.js'
 import { NativeKernel } from './kernel/native-kernel.js'
 import { invalidType } from './errors.js'
-import type { AcquireAllOptions, AcquireOptions } from './options.js'
+import type { AcquireAllOptions, AcquireOptions, TryAcquireOptions } from './options.js'
 
 const holdfast = new Holdfast(() => new NativeKernel(), systemClock)
 
@@ -69,13 +70,26 @@ export function releaseAll(reason?: unknown): number {
   return holdfast.releaseAll(reason)
 }
 
-export { isLockError, LockError, LockLostError, LockTimeoutError } from './errors.js'
-export type { LockErrorCode, LockHolder, LostReason } from './errors.js'
-export type { FallbackEvent, FallbackFilesystem } from './events.js'
+export { isLockError, LockDeadlockError, LockError, LockLostError, LockTimeoutError } from './errors.js'
+export type { DeadlockStep, LockErrorCode, LockHolder, LostReason, ProcessHolder } from './errors.js'
+export type {
+  AcquireTrace,
+  DeadlockEvent,
+  FallbackEvent,
+  FallbackFilesystem,
+  HoldEvent,
+  LeakEvent,
+  LockEvent,
+  OverrunEvent,
+  RecoverEvent,
+  ReleaseEvent,
+  RevokeEvent,
+} from './events.js'
 export type { Hold } from './hold.js'
-export type { HoldInfo, TryAcquireOptions } from './holdfast.js'
+export type { HoldInfo } from './hold-info.js'
 export type { HoldSet } from './hold-set.js'
 export type { InspectOptions, LockState } from './inspect.js'
-export type { ProcessHolder } from './kernel/proc-locks.js'
-export type { AcquireAllOptions, AcquireOptions } from './options.js'
+export type { AcquireAllOptions, AcquireOptions, TryAcquireOptions } from './options.js'
+export { Owner } from './owner.js'
+export type { OwnerOptions } from './owner.js'
 export type { LockRecord } from './record.js'

@@ -1,7 +1,8 @@
 // A look at a lock without taking it.
 import { systemError } from './coordination/system-error.js'
 import type { Kernel, LockTarget, Probe } from './kernel/kernel.js'
-import { processHolders, type ProcessHolder } from './kernel/proc-locks.js'
+import type { ProcessHolder } from './errors.js'
+import { processHolders } from './kernel/proc-locks.js'
 import { parseRecord, type LockRecord } from './record.js'
 
 export interface InspectOptions {

@@ -1,22 +1,33 @@
 // Arguments in, one checked request out. Every refusal names the option and what was expected. Options are read once,
 // as own properties, so that nothing arrives through a prototype; an unknown option is a mistake, not a wish.
-import { fileURLToPath } from 'node:url'
-
+import { AcquiredAt, tracesAll } from './acquired-at.js'
+import { boolean, duration, entries, path as pathText, signal, text, timeout } from './arguments.js'
+import { OwnerState } from './coordination/owner-state.js'
 import { invalidType, invalidValue, outOfRange } from './errors.js'
 import type { LockTarget, Mode, Where } from './kernel/kernel.js'
+import { Owner } from './owner.js'
 
 export interface AcquireOptions {
   /** `'exclusive'` by default. */
   mode?: 'exclusive' | 'shared' | undefined
   /**
-   * Milliseconds until the wait is given up, queueing included; 30,000 by default. 0 makes one try and never queues;
-   * `Infinity` waits for ever.
+   * Milliseconds until the wait is given up, queueing included; the owner's, or 30,000 by default. 0 makes one try and
+   * never queues; `Infinity` waits for ever.
    */
   timeout?: number | undefined
   /** Cancels the wait, not the hold: a wait rejects with the signal's own reason. */
   signal?: AbortSignal | undefined
-  /** Who asks, for people: shown in records and errors. */
+  /** Who asks: whoever holds the lock with this owner enters at once, and what it holds ends when the owner is closed. */
+  owner?: Owner | undefined
+  /** What for, for people: shown in records and errors. */
   label?: string | undefined
+  /**
+   * Milliseconds after which the hold ends by itself, even while the event loop is blocked, but for open guards. The
+   * smaller one counts of this and the owner's.
+   */
+  maxHold?: number | undefined
+  /** Whether the hold lasts although nobody can reach its handle any more; false by default. */
+  keep?: boolean | undefined
   /** An exact lock file, instead of the path with `.hold` added. */
   lockfile?: string | undefined
   /** Whether the lock file tells who holds it; true by default. Without it there is no `fence`. */
@@ -37,37 +48,49 @@ export interface Request {
   readonly mode: Mode
   readonly timeout: number
   readonly signal: AbortSignal | undefined
+  /** Null for a request that is its own owner. */
+  readonly owner: OwnerState | null
   readonly label: string | undefined
+  readonly maxHold: number
+  readonly keep: boolean
   readonly record: boolean
+  /** Null where it was not kept. */
+  acquiredAt: AcquiredAt | null
 }
 
 const DEFAULT_TIMEOUT = 30_000
 
 type OptionName = keyof AcquireOptions
-const ACQUIRE: readonly OptionName[] = ['mode', 'timeout', 'signal', 'label', 'lockfile', 'record', 'filesystem']
-const TRY_ACQUIRE: readonly OptionName[] = ['mode', 'label', 'lockfile', 'record', 'filesystem']
-const ACQUIRE_ALL: readonly OptionName[] = ['mode', 'timeout', 'signal', 'label', 'record', 'filesystem']
-const INSPECT: readonly OptionName[] = ['lockfile']
+const TRY_ACQUIRE = ['mode', 'owner', 'label', 'maxHold', 'keep', 'lockfile', 'record', 'filesystem'] as const
+const ACQUIRE: readonly OptionName[] = [...TRY_ACQUIRE, 'timeout', 'signal']
+const ACQUIRE_ALL: readonly OptionName[] = ACQUIRE.filter((name) => name !== 'lockfile')
+const INSPECT = ['lockfile'] as const
+
+export type TryAcquireOptions = Pick<AcquireOptions, (typeof TRY_ACQUIRE)[number]>
 
 /** Which lock stands for a path: the engine's business, and asked only after every argument was found good. */
 export type Locate = (path: string, where: Where) => LockTarget
 
 export function acquireRequest(locate: Locate, path: unknown, options: unknown): Request {
   const values = read(options, ACQUIRE)
-  return request(locate, pathText('path', path), values, values.timeout === 0)
+  return request(locate, pathText('path', path), values, values.timeout === 0, ownerOf(values))
 }
 
 /** A synchronous try never waits: `timeout` and `signal` mean nothing to it and are refused. */
 export function tryRequest(locate: Locate, path: unknown, options: unknown): Request {
-  return request(locate, pathText('path', path), read(options, TRY_ACQUIRE), true)
+  const values = read(options, TRY_ACQUIRE)
+  return request(locate, pathText('path', path), values, true, ownerOf(values))
 }
 
 export function acquireAllRequests(locate: Locate, paths: unknown, options: unknown): Request[] {
   if (!Array.isArray(paths)) throw invalidType('paths', 'an array of paths', paths)
   const values = read(options, ACQUIRE_ALL)
-  if (values.timeout === Infinity) throw outOfRange('options.timeout', 'a finite number of milliseconds', Infinity)
+  const owner = ownerOf(values) ?? new OwnerState('')
+  if ((values.timeout ?? owner.timeout) === Infinity) {
+    throw outOfRange('options.timeout', 'a finite number of milliseconds', Infinity)
+  }
   const texts = paths.map((path, index) => pathText(`paths[${index}]`, path))
-  return texts.map((text) => request(locate, text, values, true))
+  return texts.map((text) => request(locate, text, values, true, owner))
 }
 
 export function inspectTarget(locate: Locate, path: unknown, options: unknown): LockTarget {
@@ -78,16 +101,33 @@ export function inspectTarget(locate: Locate, path: unknown, options: unknown): 
   })
 }
 
-function request(locate: Locate, path: string, values: AcquireOptions, atOnce: boolean): Request {
+function request(
+  locate: Locate,
+  path: string,
+  values: AcquireOptions,
+  atOnce: boolean,
+  owner: OwnerState | null,
+): Request {
   values.signal?.throwIfAborted()
+  const file = locate(path, { lockfile: values.lockfile, strict: values.filesystem === 'strict', atOnce })
+  owner?.refuseIfClosed(file)
+  const named = owner !== null && owner.label !== ''
   return {
-    file: locate(path, { lockfile: values.lockfile, strict: values.filesystem === 'strict', atOnce }),
+    file,
     mode: values.mode ?? 'exclusive',
-    timeout: values.timeout ?? DEFAULT_TIMEOUT,
+    timeout: values.timeout ?? owner?.timeout ?? DEFAULT_TIMEOUT,
     signal: values.signal,
+    owner,
     label: values.label,
+    maxHold: Math.min(values.maxHold ?? Infinity, owner?.maxHold ?? Infinity),
+    keep: values.keep ?? false,
     record: values.record ?? true,
+    acquiredAt: named || tracesAll ? new AcquiredAt() : null,
   }
+}
+
+function ownerOf({ owner }: AcquireOptions): OwnerState | null {
+  return owner === undefined ? null : Owner.stateOf(owner)
 }
 
 /** Each option is an own property from the start, so that none is ever looked up on a prototype. */
@@ -96,7 +136,10 @@ function none(): AcquireOptions {
     mode: undefined,
     timeout: undefined,
     signal: undefined,
+    owner: undefined,
     label: undefined,
+    maxHold: undefined,
+    keep: undefined,
     lockfile: undefined,
     record: undefined,
     filesystem: undefined,
@@ -106,15 +149,8 @@ const NONE: Readonly<AcquireOptions> = none()
 
 function read(options: unknown, allowed: readonly OptionName[]): AcquireOptions {
   if (options === undefined) return NONE
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidType('options', 'an object', options)
-  }
   const values = none()
-  for (const [name, value] of Object.entries(options)) {
-    const known = allowed.find((option) => option === name)
-    if (known === undefined) throw invalidValue('options', `made of ${allowed.join(', ')}`, name)
-    if (value !== undefined) READERS[known](values, value)
-  }
+  for (const [name, value] of entries(options, allowed)) READERS[name](values, value)
   return values
 }
 
@@ -127,48 +163,32 @@ const READERS: Record<OptionName, (values: AcquireOptions, value: unknown) => vo
     values.mode = value
   },
   timeout(values, value) {
-    if (typeof value !== 'number') throw invalidType('options.timeout', 'a number of milliseconds', value)
-    if (!(value >= 0)) throw outOfRange('options.timeout', '0 or more milliseconds', value)
-    values.timeout = value
+    values.timeout = timeout('options.timeout', value)
   },
   signal(values, value) {
-    if (!isAbortSignal(value)) throw invalidType('options.signal', 'an AbortSignal', value)
-    values.signal = value
+    values.signal = signal('options.signal', value)
+  },
+  owner(values, value) {
+    if (!(value instanceof Owner)) throw invalidType('options.owner', 'an Owner of this copy of holdfast', value)
+    values.owner = value
   },
   label(values, value) {
-    if (typeof value !== 'string') throw invalidType('options.label', 'a string', value)
-    values.label = value
+    values.label = text('options.label', value)
+  },
+  maxHold(values, value) {
+    values.maxHold = duration('options.maxHold', value)
+  },
+  keep(values, value) {
+    values.keep = boolean('options.keep', value)
   },
   lockfile(values, value) {
     values.lockfile = pathText('options.lockfile', value)
   },
   record(values, value) {
-    if (typeof value !== 'boolean') throw invalidType('options.record', 'a boolean', value)
-    values.record = value
+    values.record = boolean('options.record', value)
   },
   filesystem(values, value) {
     if (value !== 'any' && value !== 'strict') throw invalidValue('options.filesystem', `'any' or 'strict'`, value)
     values.filesystem = value
   },
-}
-
-/** By shape, as Node does: a signal may come from another realm. */
-function isAbortSignal(value: unknown): value is AbortSignal {
-  return typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
-}
-
-function fileUrlText(name: string, url: URL): string {
-  try {
-    return fileURLToPath(url)
-  } catch {
-    throw invalidValue(name, 'a string or a file URL', url.href)
-  }
-}
-
-function pathText(name: string, value: unknown): string {
-  const text = value instanceof URL ? fileUrlText(name, value) : value
-  if (typeof text !== 'string') throw invalidType(name, 'a string or a file URL', value)
-  if (text === '') throw invalidValue(name, 'a path that is not empty', text)
-  if (text.includes('\0')) throw invalidValue(name, 'a path without null bytes', text)
-  return text
 }

@@ -17,6 +17,8 @@ const HELD_STAMP = '"state":"held",'.padEnd(SLOT_SIZE)
 const NUMBER_SIZE = 16
 /** Of a host's name, quoted and escaped. */
 const HOST_SIZE = 80
+/** Likewise, of an owner's label. */
+const OWNER_SIZE = 80
 const FENCE_KEY = '"fence":'
 const SINCE_KEY = '"since":'
 const FENCE_AT = RECORD_PREFIX.length + SLOT_SIZE + FENCE_KEY.length
@@ -49,20 +51,28 @@ export function lastHold(length: number): LastHold {
   }
 }
 
+/** What a record tells of a hold, besides its time and fence. */
+export interface Signature {
+  readonly owner: string | null
+  readonly label: string | undefined
+  /** Milliseconds. */
+  readonly maxHold: number
+}
+
 /**
- * The record of a hold that begins now, with the last fence that may be handed out. A long label is cut. What is
+ * The record of a hold that begins now, with the last fence that may be handed out. Long labels are cut. What is
  * answered counts until the next call.
  */
-export function composeRecord(label: string | undefined, since: number, fence: number): Buffer {
-  const record = templateFor(label)
+export function composeRecord(hold: Signature, since: number, fence: number): Buffer {
+  const record = templateFor(hold)
   writeNumber(record, FENCE_AT, fence)
   writeNumber(record, SINCE_AT, since)
   return record
 }
 
 /** Does the slow part of composeRecord() beforehand: a wait has time for it, the grant at its end has not. */
-export function prepareRecord(label: string | undefined): void {
-  templateFor(label)
+export function prepareRecord(hold: Signature): void {
+  templateFor(hold)
 }
 
 /** The record up to its slot, of a hold that ended: released when `reason` is null, revoked otherwise. */
@@ -73,13 +83,8 @@ export function ending(reason: string | null): Buffer {
 }
 
 /** The record of a hold of this thread that was revoked. */
-export function revokedRecord(
-  label: string | undefined,
-  since: number,
-  fence: number | null,
-  reason: string,
-): LockRecord | null {
-  const record = parseRecord(composeRecord(label, since, 0).toString('latin1'))
+export function revokedRecord(hold: Signature, since: number, fence: number | null, reason: string): LockRecord | null {
+  const record = parseRecord(composeRecord(hold, since, 0).toString('latin1'))
   return record === null ? null : { ...record, state: 'revoked', reason, fence }
 }
 
@@ -134,31 +139,34 @@ function readDigits(at: number, padded: boolean): number | null {
   return value
 }
 
-let lastLabel: string | undefined
+let lastHolder: Signature | undefined
 let lastTemplate: Buffer | undefined
 
-/** A record without its numbers. Lanes use few labels, often the same one again. */
-function templateFor(label: string | undefined): Buffer {
-  if (lastTemplate === undefined || label !== lastLabel) {
-    lastTemplate = composeTemplate(label)
-    lastLabel = label
+/** A record without its numbers. Lanes sign with few names, often the same one again. */
+function templateFor({ owner, label, maxHold }: Signature): Buffer {
+  const same = lastHolder?.label === label && lastHolder?.owner === owner && lastHolder.maxHold === maxHold
+  if (lastTemplate === undefined || !same) {
+    lastHolder = { owner, label, maxHold }
+    lastTemplate = composeTemplate(lastHolder)
   }
   return lastTemplate
 }
 
-function composeTemplate(label: string | undefined): Buffer {
+function composeTemplate({ owner, label, maxHold }: Signature): Buffer {
   const blank = ' '.repeat(NUMBER_SIZE)
   const numbers = `${FENCE_KEY}${blank},${SINCE_KEY}${blank},`
-  const start = `${RECORD_PREFIX}${HELD_STAMP}${numbers}${thisHolder()},"label":`
+  const bound = maxHold === Infinity ? '' : `,"maxHold":${maxHold}`
+  const names = `${bound},"owner":${textThatFits(owner, OWNER_SIZE)},"label":`
+  const start = `${RECORD_PREFIX}${HELD_STAMP}${numbers}${thisHolder()}${names}`
   const room = RECORD_SIZE - 2 - start.length
-  return Buffer.from(`${(start + textThatFits(label, room) + '}').padEnd(RECORD_SIZE - 1)}\n`, 'latin1')
+  return Buffer.from(`${(start + textThatFits(label ?? null, room) + '}').padEnd(RECORD_SIZE - 1)}\n`, 'latin1')
 }
 
 /** As JSON, cut to at most `room` characters. */
-function textThatFits(label: string | undefined, room: number): string {
-  let json = asciiJson(label ?? null)
-  for (let length = Math.min(label?.length ?? 0, room); json.length > room && length > 0; length >>= 1) {
-    json = asciiJson(label?.slice(0, length) ?? null)
+function textThatFits(text: string | null, room: number): string {
+  let json = asciiJson(text)
+  for (let length = Math.min(text?.length ?? 0, room); json.length > room && length > 0; length >>= 1) {
+    json = asciiJson(text?.slice(0, length) ?? null)
   }
   return json
 }

@@ -28,8 +28,12 @@ export interface LockRecord {
   readonly boot: string | null
   /** The namespace in which `pid` means something; null where there is only one. */
   readonly pidns: string | null
+  /** The label of its owner. */
+  readonly owner: string | null
   readonly label: string | null
   readonly since: Date
+  /** Milliseconds that the hold might last from then on; null without a bound. */
+  readonly maxHold: number | null
   readonly fence: number | null
 }
 
@@ -38,8 +42,8 @@ export function threadId(): number {
 }
 
 /** This thread, as a holder. */
-export function ownHolder(label: string | undefined): { pid: number; tid: number; host: string; label: string | null } {
-  return { pid: process.pid, tid: threadId(), host: os().hostname(), label: label ?? null }
+export function thisThread(): { pid: number; tid: number; host: string } {
+  return { pid: process.pid, tid: threadId(), host: os().hostname() }
 }
 
 /** The record in a lock file's content, one character a byte; null where there is none that can be read. */
@@ -66,8 +70,10 @@ export function parseRecord(content: string | null): LockRecord | null {
     host: text(fields.get('host')) ?? '',
     boot: text(fields.get('boot')),
     pidns: text(fields.get('pidns')),
+    owner: text(fields.get('owner')),
     label: text(fields.get('label')),
     since,
+    maxHold: number(fields.get('maxHold')),
     fence: number(fields.get('fence')),
   }
 }

@@ -7,13 +7,15 @@ import { beforeEach, describe, expect, test } from 'vitest'
 
 import { FenceBlock } from '../src/coordination/fences.js'
 import { composeRecord, ending, lastHold, page, RECORD_PREFIX, revokedRecord } from '../src/record-page.js'
-import { ownHolder, parseRecord, printable, RECORD_SIZE } from '../src/record.js'
+import { parseRecord, printable, RECORD_SIZE, thisThread } from '../src/record.js'
+import { signed } from './helpers/signed.js'
 
 const SLOT = { start: 16, end: 64 }
 const FENCE = { start: 72, end: 88 }
 const SINCE = { start: 97, end: 113 }
 
-const text = (label: string | undefined, since = 1, fence = 1) => composeRecord(label, since, fence).toString('latin1')
+const text = (label: string | undefined, since = 1, fence = 1) =>
+  composeRecord(signed(label), since, fence).toString('latin1')
 
 /** As the lock file holds it, with this ending. */
 const ended = (reason: string | null, fence = 1) => {
@@ -69,7 +71,7 @@ describe('the layout', () => {
     ['halves of such characters', '\ud83d'.repeat(100) + '\ude00'.repeat(100)],
     ['characters that end lines', '\u2028\u2029\u0085'],
   ])('is 512 bytes of one ASCII line, with %s', (_, label) => {
-    const bytes = composeRecord(label, Date.now(), Number.MAX_SAFE_INTEGER)
+    const bytes = composeRecord(signed(label), Date.now(), Number.MAX_SAFE_INTEGER)
     expect(bytes).toHaveLength(512)
     expect(RECORD_SIZE).toBe(512)
     expect(bytes.subarray(0, 511).every((byte) => byte >= 0x20 && byte <= 0x7e)).toBe(true)
@@ -101,7 +103,8 @@ describe('the layout', () => {
 
   test('tells who holds it', () => {
     expect(parseRecord(text('main', 1_700_000_000_000, 7))).toEqual({
-      ...ownHolder('main'),
+      ...thisThread(),
+      label: 'main',
       state: 'held',
       reason: null,
       boot: expect.toSatisfy((boot) => boot === null || typeof boot === 'string') as unknown,
@@ -158,15 +161,16 @@ describe('numbers', () => {
   })
 
   test('a short one leaves nothing of a long one before it', () => {
-    composeRecord('label', Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    composeRecord(signed('label'), Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     expect(parseRecord(text('label', 5, 7))).toMatchObject({ since: new Date(5), fence: 7 })
   })
 })
 
 describe('the record of a hold that was revoked', () => {
   test('says so, and whose it was', () => {
-    expect(revokedRecord('main', 1_700_000_000_000, 7, 'replaced')).toMatchObject({
-      ...ownHolder('main'),
+    expect(revokedRecord(signed('main'), 1_700_000_000_000, 7, 'replaced')).toMatchObject({
+      ...thisThread(),
+      label: 'main',
       state: 'revoked',
       reason: 'replaced',
       since: new Date(1_700_000_000_000),
@@ -175,7 +179,7 @@ describe('the record of a hold that was revoked', () => {
   })
 
   test('has no fence where the hold had none', () => {
-    expect(revokedRecord(undefined, 1, null, 'released-all')).toMatchObject({ state: 'revoked', fence: null })
+    expect(revokedRecord(signed(undefined), 1, null, 'released-all')).toMatchObject({ state: 'revoked', fence: null })
   })
 })
 

@@ -11,14 +11,27 @@ interface Member {
   readonly request: Request
 }
 
-export async function acquireAll(coordinator: Coordinator, requests: readonly Request[]): Promise<HoldState[]> {
+/** As Coordinator.acquire(). */
+export type Acquire = (
+  request: Request,
+  resolve: (hold: HoldState) => void,
+  reject: (error: unknown) => void,
+  started?: number,
+) => void
+
+export async function acquireAll(
+  coordinator: Coordinator,
+  requests: readonly Request[],
+  acquire: Acquire,
+): Promise<HoldState[]> {
   const started = coordinator.clock.now()
   for (;;) {
     const holds: HoldState[] = []
     try {
       const members = inOrder(requests.map((request) => identified(coordinator, request)))
       for (const { request } of members) {
-        holds.push(await acquireOne(coordinator, request, started))
+        // One deadline for all of them: when it has passed, the next member is still tried once.
+        holds.push(await new Promise<HoldState>((resolve, reject) => acquire(request, resolve, reject, started)))
         request.signal?.throwIfAborted()
       }
       // A file that was replaced since it was identified may now have another place in the order.
@@ -50,11 +63,6 @@ function identified(coordinator: Coordinator, request: Request): Member {
 function inOrder(members: readonly Member[]): Member[] {
   const files = new Map(members.map((member) => [member.identity, member]))
   return [...files.values()].sort((a, b) => (a.identity < b.identity ? -1 : 1))
-}
-
-/** One deadline for all of them: when it has passed, the next member is still tried once. */
-function acquireOne(coordinator: Coordinator, request: Request, started: number): Promise<HoldState> {
-  return new Promise((resolve, reject) => coordinator.acquire(request, resolve, reject, started))
 }
 
 function release(holds: readonly HoldState[]): void {

@@ -54,8 +54,13 @@ export class Arrival implements Line, Settling {
     this.remove(waiter, timeoutError(this.registry.kernel, waiter.request, waiter.waited, place, undefined))
   }
 
-  aborted(waiter: Waiter): void {
-    this.remove(waiter, waiter.request.signal?.reason)
+  cancelled(waiter: Waiter, error: unknown): void {
+    this.remove(waiter, error)
+  }
+
+  /** Whose lock it will be is not known yet. */
+  blockersOf(): [] {
+    return []
   }
 
   settled(lease: Lease): void {

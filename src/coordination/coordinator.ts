@@ -6,7 +6,6 @@ import { Arrival, type Settling } from './arrival.js'
 import { Deadlines } from './deadlines.js'
 import { FileQueue, type Registry } from './file-queue.js'
 import type { HoldState } from './hold-state.js'
-import { LinkedList } from './linked-list.js'
 import { systemError } from './system-error.js'
 import { timeoutError } from './timeout-error.js'
 import { Turn } from './turn.js'
@@ -16,8 +15,7 @@ export class Coordinator implements Registry {
   readonly kernel: Kernel
   readonly clock: Clock
   readonly turn: Turn
-  private readonly deadlines: Deadlines
-  readonly holds = new LinkedList<HoldState>()
+  readonly deadlines: Deadlines
   readonly queuesByPath = new Map<string, FileQueue>()
   readonly arrivals = new Map<string, Arrival>()
   readonly waits = new Map<Lease, Settling>()
@@ -62,8 +60,21 @@ export class Coordinator implements Registry {
     return this.arrivals.get(target) ?? new Arrival(this, target, links)
   }
 
+  /** What is past its deadline is ended first, which may close its queue. */
   queueFor(path: string): FileQueue {
+    this.queuesByPath.get(path)?.expireHolds()
     return this.queuesByPath.get(path) ?? new FileQueue(this, path)
+  }
+
+  /** What this thread holds. */
+  get holds(): HoldState[] {
+    const queues = new Set([...this.queuesByPath.values(), ...this.detachedQueues])
+    return [...queues].flatMap((queue) => [...queue.holds]).filter(({ held }) => held)
+  }
+
+  /** How many wait for the same file in this thread. */
+  queuedFor({ file: { lockfile } }: Request): number {
+    return this.queuesByPath.get(lockfile)?.queued ?? 0
   }
 
   /** Asked only when a file is met under a second name. */
@@ -79,17 +90,16 @@ export class Coordinator implements Registry {
     if (!this.turn.mayGrant(again)) return
     try {
       request.signal?.throwIfAborted()
+      request.owner?.refuseIfClosed(request.file)
       const hold = this.tryAcquire(request)
-      if (hold === null) throw timeoutError(this.kernel, request, 0, 0, this.holdOf(request))
+      if (hold === null) {
+        const holder = this.queuesByPath.get(request.file.lockfile)?.someHold()
+        throw timeoutError(this.kernel, request, 0, 0, holder)
+      }
       this.turn.granted()
       resolve(hold)
     } catch (error) {
       reject(error)
     }
-  }
-
-  private holdOf(request: Request): HoldState | undefined {
-    for (const hold of this.holds) if (hold.file.lockfile === request.file.lockfile) return hold
-    return undefined
   }
 }

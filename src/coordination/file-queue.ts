@@ -3,7 +3,8 @@
 // Everything that happens changes the state below and then calls advance(), which alone decides what follows from it:
 // one place to read, whatever came first. The rules:
 //
-//  1. Waiters are served in order of arrival. A shared request never overtakes a queued exclusive one.
+//  1. Waiters are served in order of arrival. A shared request never overtakes a queued exclusive one. Only the owner of a
+//     hold enters at once, whoever waits.
 //  2. There is a tenure (the kernel granted), or a wait (the kernel was asked), or neither; never both.
 //  3. The wait is in the mode of the first waiter. If that changes, the old wait is dropped.
 //  4. Every grant, a hand-over included, checks that the waiter's own path still names the locked file. If not, the
@@ -11,18 +12,23 @@
 //  5. A tenure that may not be handed over is ended, and the next request goes to the end of the kernel's queue
 //     without a fresh try: processes that wait there come first.
 //  6. A queue without waiters and holds is closed: the kernel keeps nothing for it.
-import { publishFallback } from '../events.js'
+//  7. The kernel may end a limited tenure by itself. So whoever enters one first makes sure that it lasts for him.
+import * as events from '../events.js'
 import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import { prepareRecord } from '../record-page.js'
 import type { Settling } from './arrival.js'
-import { HoldState, type Holding } from './hold-state.js'
+import { refuseDeadlock } from './deadlock.js'
+import type { Deadlines } from './deadlines.js'
+import type { HoldState, Holding } from './hold-state.js'
+import { KernelWait } from './kernel-wait.js'
 import { LinkedList } from './linked-list.js'
+import type { Blocker } from './owner-state.js'
 import { Polling } from './polling.js'
 import { systemError } from './system-error.js'
-import { Tenure } from './tenure.js'
+import { signature, Tenure } from './tenure.js'
 import { timeoutError } from './timeout-error.js'
 import type { Turn } from './turn.js'
 import type { Line, Waiter } from './waiter.js'
@@ -32,7 +38,7 @@ export interface Registry {
   readonly kernel: Kernel
   readonly clock: Clock
   readonly turn: Turn
-  readonly holds: LinkedList<HoldState>
+  readonly deadlines: Deadlines
   /** Several paths may be names of one file. */
   readonly queuesByPath: Map<string, FileQueue>
   readonly waits: Map<Lease, Settling>
@@ -42,12 +48,6 @@ export interface Registry {
   queueOf(lease: Lease): FileQueue
 }
 
-interface Wait {
-  readonly lease: Lease
-  readonly mode: Mode
-  settled: boolean
-}
-
 export class FileQueue implements Line, Holding, Settling {
   private readonly registry: Registry
   private readonly kernel: Kernel
@@ -55,9 +55,8 @@ export class FileQueue implements Line, Holding, Settling {
   /** Other names of the same file that were met. */
   private aliases: Set<string> | null = null
   private readonly waiters = new LinkedList<Waiter>()
-  private holds = 0
   private tenure: Tenure | null = null
-  private wait: Wait | null = null
+  private wait: KernelWait | null = null
   private polling: Polling | null = null
   private nextRequest: How = 'try-then-wait'
 
@@ -69,9 +68,34 @@ export class FileQueue implements Line, Holding, Settling {
     registry.queuesByPath.set(path, this)
   }
 
+  get clock(): Clock {
+    return this.registry.clock
+  }
+
+  get deadlines(): Deadlines {
+    return this.registry.deadlines
+  }
+
+  get queued(): number {
+    return this.waiters.size
+  }
+
+  /** Those that keep the lock. */
+  get holds(): Iterable<HoldState> {
+    return this.tenure?.holds ?? []
+  }
+
   enqueue(waiter: Waiter): void {
     waiter.line = this
-    this.waiters.add(waiter)
+    try {
+      if (this.reenter(waiter)) return
+      this.waiters.add(waiter)
+      refuseDeadlock(waiter, this.queued)
+    } catch (error) {
+      this.remove(waiter, systemError(error, waiter.request.file))
+      return
+    }
+    this.wait?.joined(this.kernel, this.waiters, waiter, this.clock.now())
     this.advance()
   }
 
@@ -82,11 +106,15 @@ export class FileQueue implements Line, Holding, Settling {
 
   /** One try that never queues: null when somebody else holds the lock or comes first. */
   tryNow(request: Request): HoldState | null {
-    if (this.waiters.first !== null) return null
-    if (this.tenure === null) return this.tryKernel(request)
-    if (this.tenure.mode === 'exclusive' || request.mode === 'exclusive') return null
-    if (this.kernel.names(this.tenure.lease, request.file.lockfile)) return this.hold(this.tenure, request)
-    this.detach(request.file.lockfile)
+    const { tenure } = this
+    if (tenure === null) return this.waiters.first === null ? this.tryKernel(request) : null
+    if (!this.mayReenter(tenure, request)) {
+      if (this.waiters.first !== null || tenure.mode === 'exclusive' || request.mode === 'exclusive') return null
+    }
+    const standing = this.standing(tenure, request)
+    if (standing === 'here') return this.hold(tenure, request, 0)
+    if (standing === 'elsewhere') this.detach(request.file.lockfile)
+    else tenure.lapse()
     return this.registry.queueFor(request.file.lockfile).tryNow(request)
   }
 
@@ -98,6 +126,8 @@ export class FileQueue implements Line, Holding, Settling {
   }
 
   expired(waiter: Waiter): void {
+    this.expireHolds()
+    if (waiter.answered) return
     if (waiter === this.waiters.first && this.lastChance(waiter)) {
       this.advance()
       return
@@ -106,13 +136,25 @@ export class FileQueue implements Line, Holding, Settling {
     this.remove(waiter, timeoutError(this.kernel, waiter.request, waiter.waited, place, this.someHold()))
   }
 
-  aborted(waiter: Waiter): void {
-    this.remove(waiter, waiter.request.signal?.reason)
+  cancelled(waiter: Waiter, error: unknown): void {
+    this.remove(waiter, error)
+  }
+
+  /** Those ahead that exclude it, and those ahead that exclude one of these; all holds, if anything excludes them. */
+  blockersOf(waiter: Waiter): Blocker[] {
+    const blockers: Blocker[] = []
+    let exclusive = waiter.request.mode === 'exclusive'
+    for (const earlier of this.waiters.before(waiter)) {
+      exclusive ||= earlier.request.mode === 'exclusive'
+      if (exclusive) blockers.push({ owner: earlier.request.owner, wait: earlier })
+    }
+    if (exclusive || this.tenure?.mode === 'exclusive') {
+      for (const hold of this.holds) blockers.push({ owner: hold.knownOwner, wait: null })
+    }
+    return blockers
   }
 
   leave(hold: HoldState, reason: LostReason | null): void {
-    this.holds--
-    this.registry.holds.delete(hold)
     this.tenure?.left(hold, reason)
     this.advance()
   }
@@ -126,24 +168,43 @@ export class FileQueue implements Line, Holding, Settling {
     }
   }
 
+  enterGuard(): boolean {
+    return this.tenure !== null && this.kernel.enterGuard(this.tenure.lease)
+  }
+
+  exitGuard(): void {
+    if (this.tenure !== null) this.kernel.exitGuard(this.tenure.lease)
+  }
+
+  limit(hold: HoldState, before: number): boolean {
+    return this.tenure?.relimit(hold, before) ?? false
+  }
+
+  /** Ends what is past its deadline, for the timers of a blocked event loop are late. May close this queue. */
+  expireHolds(): void {
+    this.tenure?.expire()
+  }
+
   advance(): void {
     for (let first = this.waiters.first; first !== null; first = this.waiters.first) {
       if (!this.registry.turn.mayGrant(this)) return
       try {
-        first.request.signal?.throwIfAborted()
+        const { file, signal, owner } = first.request
+        signal?.throwIfAborted()
+        owner?.refuseIfClosed(file)
         if (!this.serve(first)) return
       } catch (error) {
         this.waiters.delete(first)
         first.refuse(systemError(error, first.request.file))
       }
     }
-    if (this.holds === 0) this.close()
+    if (this.tenure?.isFree !== false) this.close()
   }
 
   /** One step for the first waiter. False when nothing more can be done until something happens. */
   private serve(first: Waiter): boolean {
     if (this.tenure === null) return this.seek(first)
-    if (this.holds > 0) return this.join(this.tenure, first)
+    if (!this.tenure.isFree) return this.join(this.tenure, first)
     return this.takeOver(this.tenure, first)
   }
 
@@ -163,9 +224,10 @@ export class FileQueue implements Line, Holding, Settling {
         return true
       case 'waiting':
         this.stopPolling()
-        this.wait = { lease: answer.lease, mode, settled: false }
+        this.wait = new KernelWait(answer.lease, mode)
+        this.wait.limitTo(this.kernel, this.waiters, this.clock.now())
         this.registry.waits.set(answer.lease, this)
-        if (first.request.record) prepareRecord(first.request.label)
+        if (first.request.record) prepareRecord(signature(first.request))
         return false
       case 'known':
         this.joinQueueOf(answer.lease)
@@ -177,7 +239,7 @@ export class FileQueue implements Line, Holding, Settling {
   }
 
   /** False when the kernel has not granted it yet. */
-  private claim(wait: Wait, first: Waiter): boolean {
+  private claim(wait: KernelWait, first: Waiter): boolean {
     let answer: ClaimAnswer | undefined
     try {
       answer = this.kernel.claim(wait.lease, first.request.file.lockfile)
@@ -191,15 +253,50 @@ export class FileQueue implements Line, Holding, Settling {
 
   private join(tenure: Tenure, first: Waiter): boolean {
     if (tenure.mode === 'exclusive' || first.request.mode === 'exclusive') return false
-    const { lockfile } = first.request.file
-    if (this.kernel.names(tenure.lease, lockfile)) {
-      this.grant(tenure, first)
+    const standing = this.standing(tenure, first.request)
+    if (standing === 'here') this.grant(tenure, first)
+    else if (standing === 'over') tenure.lapse()
+    else this.leaveFor(first)
+    return true
+  }
+
+  /** The hold of its owner lets it in at once. False when there is none. */
+  private reenter(waiter: Waiter): boolean {
+    const { tenure } = this
+    if (tenure === null || !this.mayReenter(tenure, waiter.request)) return false
+    const { lockfile } = waiter.request.file
+    const again = (): void => {
+      if (!waiter.answered) this.registry.queueFor(lockfile).enqueue(waiter)
+    }
+    if (!this.registry.turn.mayGrant({ advance: again })) return true
+    const standing = this.standing(tenure, waiter.request)
+    if (standing === 'here') {
+      this.grant(tenure, waiter)
     } else {
-      this.waiters.delete(first)
-      this.detach(lockfile)
-      this.registry.queueFor(lockfile).enqueue(first)
+      if (standing === 'elsewhere') this.detach(lockfile)
+      else tenure.lapse()
+      again()
     }
     return true
+  }
+
+  private mayReenter(tenure: Tenure, { owner, mode }: Request): boolean {
+    if (owner === null || (tenure.mode === 'shared' && mode === 'exclusive')) return false
+    return tenure.isHeldBy(owner)
+  }
+
+  /** Whether a tenure is the lock of this request's path, that path names another file now, or the kernel has ended it. */
+  private standing(tenure: Tenure, request: Request): 'here' | 'elsewhere' | 'over' {
+    if (!this.kernel.names(tenure.lease, request.file.lockfile)) return 'elsewhere'
+    return tenure.outlasts(request) ? 'here' : 'over'
+  }
+
+  /** Its path names another file now. */
+  private leaveFor(waiter: Waiter): void {
+    const { lockfile } = waiter.request.file
+    this.waiters.delete(waiter)
+    this.detach(lockfile)
+    this.registry.queueFor(lockfile).enqueue(waiter)
   }
 
   /** The tenure is free for the next waiter: it takes over, or everybody queues again. */
@@ -207,7 +304,7 @@ export class FileQueue implements Line, Holding, Settling {
     if (!tenure.mayHandOver(first.request.mode)) {
       this.endTenure()
       this.nextRequest = 'wait'
-    } else if (this.kernel.names(tenure.lease, first.request.file.lockfile)) {
+    } else if (this.standing(tenure, first.request) === 'here') {
       tenure.handedOver()
       this.grant(tenure, first)
     } else {
@@ -219,7 +316,7 @@ export class FileQueue implements Line, Holding, Settling {
   /** At its deadline: what was granted is taken, and if nothing was, there is one last try. */
   private lastChance(first: Waiter): boolean {
     try {
-      if (this.holds > 0) return false
+      if (this.tenure?.isFree === false) return false
       // Rule 3 may be behind: advance() is put off while the event loop is owed a turn.
       if (this.wait !== null && this.wait.mode !== first.request.mode) this.dropWait()
       if (this.tenure !== null) this.takeOver(this.tenure, first)
@@ -241,11 +338,11 @@ export class FileQueue implements Line, Holding, Settling {
   private tryKernel(request: Request): HoldState | null {
     try {
       const answer = this.kernel.request(request.file, request.mode, 'try')
-      if (answer.kind === 'granted') return this.hold(this.beginTenure(answer.lease, request.mode), request)
+      if (answer.kind === 'granted') return this.hold(this.beginTenure(answer.lease, request.mode), request, 0)
       if (answer.kind === 'known') return this.registry.queueOf(answer.lease).tryNow(request)
       return null
     } finally {
-      if (this.holds === 0) this.close()
+      if (this.tenure?.isFree !== false) this.close()
     }
   }
 
@@ -255,7 +352,7 @@ export class FileQueue implements Line, Holding, Settling {
 
   private beginTenure(lease: Lease, mode: Mode): Tenure {
     this.stopPolling()
-    this.tenure = new Tenure(this.kernel, this.registry.clock, lease, mode)
+    this.tenure = new Tenure(this.kernel, this, lease, mode)
     return this.tenure
   }
 
@@ -266,28 +363,44 @@ export class FileQueue implements Line, Holding, Settling {
     tenure.end()
   }
 
-  private grant(tenure: Tenure, first: Waiter): void {
-    this.waiters.delete(first)
+  private grant(tenure: Tenure, waiter: Waiter): void {
+    this.waiters.delete(waiter)
     this.registry.turn.granted()
-    first.grant(this.hold(tenure, first.request))
+    waiter.grant(this.hold(tenure, waiter.request, waiter.waited))
+    this.grantTogether(waiter.request)
   }
 
-  private hold(tenure: Tenure, request: Request): HoldState {
-    const since = this.registry.clock.wallTime()
-    const hold = new HoldState(this, request, since, tenure.enter(request, since))
-    this.holds++
-    this.registry.holds.add(hold)
+  /** What else the new holder's owner waits for here enters too, or never can. */
+  private grantTogether({ owner }: Request): void {
+    if (owner === null || owner.waits.size === 0) return
+    for (const other of [...this.waiters].filter(({ request }) => request.owner === owner)) {
+      if (other.answered) continue
+      this.waiters.delete(other)
+      this.enqueue(other)
+    }
+  }
+
+  private hold(tenure: Tenure, request: Request, waited: number): HoldState {
+    const hold = tenure.enter(request)
+    if (events.held.wanted) {
+      const reentered = tenure.holds.size > 1 && request.owner !== null
+      events.held.publish({ ...hold.event, fence: hold.fence, waited, reentered })
+    }
+    if (hold.recoveredFrom !== null && events.recovered.wanted) {
+      events.recovered.publish({ ...hold.event, record: hold.recoveredFrom })
+    }
     return hold
   }
 
-  private someHold(): HoldState | undefined {
-    for (const hold of this.registry.holds) if (hold.isIn(this)) return hold
-    return undefined
+  someHold(): HoldState | undefined {
+    return this.tenure?.holds.first ?? undefined
   }
 
   private remove(waiter: Waiter, error: unknown): void {
+    const queued = waiter.list === this.waiters
     this.waiters.delete(waiter)
     waiter.refuse(error)
+    if (queued) this.wait?.limitTo(this.kernel, this.waiters, this.clock.now())
     this.advance()
   }
 
@@ -308,7 +421,7 @@ export class FileQueue implements Line, Holding, Settling {
     if (this.polling === null) {
       this.polling = new Polling(this.registry.clock)
       const reason = 'there is no thread to wait on, so the lock is tried again every 1 to 50 ms'
-      publishFallback({ kind: 'thread', lockfile: first.request.file.lockfile, reason })
+      events.publishFallback({ kind: 'thread', lockfile: first.request.file.lockfile, reason })
     }
     this.polling.schedule(() => this.advance())
   }
@@ -325,7 +438,7 @@ export class FileQueue implements Line, Holding, Settling {
     this.kernel.drop(lease)
   }
 
-  private forgetWait(wait: Wait): void {
+  private forgetWait(wait: KernelWait): void {
     this.registry.waits.delete(wait.lease)
     this.wait = null
   }

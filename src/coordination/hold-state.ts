@@ -1,92 +1,310 @@
-// What is known of one hold. The handle a caller gets (hold.ts) is a face of this and nothing here refers to it, so
-// that a handle nobody can reach any more can be noticed.
+// What is known of one hold. The handle a caller gets (hold.ts) is a face of this and nothing here refers to it, but for
+// as long as a guard is open, or for ever where the caller asked for it: so a handle that nobody can reach any more can be
+// noticed.
+//
+// A hold is open, then ending, then ended. Every ending makes it ending; it keeps its lock until its last open guard has
+// ended, and is ended then, at once if none is open. Not held any more it is from the ending on, or past its deadline,
+// whichever comes first.
 import { LockLostError, type LostReason } from '../errors.js'
+import * as events from '../events.js'
+import type { HoldInfo } from '../hold-info.js'
+import type { Clock, Timer } from '../kernel/clock.js'
 import type { LockTarget, Mode } from '../kernel/kernel.js'
 import type { LockRecord } from '../record.js'
 import type { Request } from '../options.js'
+import type { Deadlines, Mortal } from './deadlines.js'
 import type { Linked } from './linked-list.js'
+import { OwnerState, type OwnedHold } from './owner-state.js'
 
-/** Where a hold lives: what its end, and the check of its lock file, are asked of. */
+/** Where a hold lives: what its end, its guards, its deadline and the check of its lock file are asked of. */
 export interface Holding {
-  /** The hold has ended; `reason` is null when it was released. */
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  /** How many wait for the lock in this thread. */
+  readonly queued: number
+  /** It needs the lock no more; `reason` is null when it was released. */
   leave(hold: HoldState, reason: LostReason | null): void
   /** Whether the path of the hold still names the locked file. */
   stillNamed(hold: HoldState): boolean
+  /** False when the kernel has ended the hold at its deadline. */
+  enterGuard(): boolean
+  exitGuard(): void
+  /** Its deadline has changed from `before`. False when the kernel has ended it at the old one. */
+  limit(hold: HoldState, before: number): boolean
 }
 
-export class HoldState implements Linked<HoldState> {
+/** The first report of an overdue guard comes after so long if the hold was released, at once if it was revoked. */
+const FIRST_OVERRUN = 1000
+const LONGEST_OVERRUN = 60_000
+
+type Phase = 'open' | 'ending' | 'ended'
+
+export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
   list: object | null = null
   next: HoldState | null = null
   previous: HoldState | null = null
-  readonly file: LockTarget
-  readonly mode: Mode
-  readonly label: string | undefined
-  /** Whether it reads and writes the record. */
-  readonly record: boolean
+  readonly request: Request
   /** Wall time, in milliseconds since 1970. */
   readonly since: number
   readonly fence: number | null
   readonly recoveredFrom: LockRecord | null
+  /** By the clock: it is not held from then on. */
+  deadline: number
+  /** The handle, while it must not be collected. */
+  handle: object | null = null
 
-  private holding: Holding | null
+  private readonly holding: Holding
+  private readonly begun: number
+  private phase: Phase = 'open'
+  private reason: LostReason | null = null
   private lost: LockLostError | null = null
+  private guards = 0
+  private afterGuards: (() => void)[] | null = null
+  private timer: Timer | null = null
   private controller: AbortController | null = null
+  private owned: OwnerState | null
 
   constructor(
     holding: Holding,
     request: Request,
+    begun: number,
     since: number,
     entry: { fence: number | null; recoveredFrom: LockRecord | null },
   ) {
     this.holding = holding
-    this.file = request.file
-    this.mode = request.mode
-    this.label = request.label
-    this.record = request.record
+    this.request = request
+    this.begun = begun
     this.since = since
     this.fence = entry.fence
     this.recoveredFrom = entry.recoveredFrom
+    this.deadline = begun + request.maxHold
+    this.owned = request.owner
+    this.owned?.addHold(this)
+    if (this.deadline !== Infinity) holding.deadlines.add(this)
+  }
+
+  get file(): LockTarget {
+    return this.request.file
+  }
+
+  get mode(): Mode {
+    return this.request.mode
   }
 
   get held(): boolean {
-    return this.holding !== null
+    return this.phase === 'open' && !this.overdue
   }
 
-  isIn(holding: Holding): boolean {
-    return this.holding === holding
+  /** Past its deadline, ended or not. */
+  get overdue(): boolean {
+    return this.deadline !== Infinity && this.holding.clock.now() >= this.deadline
+  }
+
+  get ended(): boolean {
+    return this.phase === 'ended'
+  }
+
+  get heldFor(): number {
+    return this.holding.clock.now() - this.begun
+  }
+
+  /** Milliseconds from its beginning to its deadline. */
+  get lasts(): number {
+    return this.deadline - this.begun
+  }
+
+  /** The owner that was named, or one of its own, made when somebody asks. */
+  get owner(): OwnerState {
+    if (this.owned === null) {
+      this.owned = new OwnerState('')
+      if (this.phase === 'open') this.owned.addHold(this)
+    }
+    return this.owned
+  }
+
+  /** The same, null where nobody asked. */
+  get knownOwner(): OwnerState | null {
+    return this.owned
+  }
+
+  get info(): HoldInfo {
+    const { file, mode, label } = this.request
+    return {
+      path: file.target,
+      lockfile: file.lockfile,
+      mode,
+      owner: ownerLabel(this.owned),
+      label,
+      since: new Date(this.since),
+      fence: this.fence,
+      remaining: this.deadline === Infinity ? null : Math.max(0, this.deadline - this.holding.clock.now()),
+      acquiredAt: this.request.acquiredAt?.text ?? null,
+    }
   }
 
   /** Made when first asked for: it costs as much as the lock. */
   get signal(): AbortSignal {
+    this.expire()
     this.controller ??= new AbortController()
     if (this.lost !== null) this.controller.abort(this.lost)
     return this.controller.signal
   }
 
-  /** Ends the hold once; later calls do nothing. False when it had ended already. */
+  /** The error of a hold that ended other than by its release; null otherwise. */
+  get lostBy(): LockLostError | null {
+    this.expire()
+    return this.lost
+  }
+
+  isIn(holding: Holding): boolean {
+    return this.phase !== 'ended' && this.holding === holding
+  }
+
+  /**
+   * Ends the hold once; later calls do nothing. False when it had ended already. Past its deadline a hold was lost then,
+   * whatever ends it now.
+   */
   end(reason: LostReason | null, cause?: unknown): boolean {
-    const { holding } = this
-    if (holding === null) return false
-    this.holding = null
-    if (reason !== null) this.lost = this.lostError(reason, cause)
+    if (this.phase !== 'open') return false
+    const late = this.overdue
+    this.phase = 'ending'
+    this.reason = late ? 'max-hold' : reason
+    this.timer?.cancel()
+    if (this.reason !== null) this.lost = this.lostError(this.reason, late ? undefined : cause)
+    this.publishEnd(late ? undefined : cause)
     // The lock first: listeners may run for long, or throw.
-    holding.leave(this, reason)
+    if (this.guards === 0) this.leave()
+    else this.reportOverrun(this.reason === null ? FIRST_OVERRUN : 0, FIRST_OVERRUN)
     if (this.lost !== null) this.controller?.abort(this.lost)
-    return true
+    return !late || reason === 'max-hold'
+  }
+
+  /** Ends it if its deadline has passed. */
+  expire(): void {
+    if (this.phase === 'open' && this.overdue) this.end('max-hold')
   }
 
   assertHeld(): void {
-    if (this.holding?.stillNamed(this) === false) this.end('replaced')
-    if (this.holding === null) throw this.lost ?? this.lostError('released')
+    this.expire()
+    if (this.phase === 'open' && !this.holding.stillNamed(this)) this.end('replaced')
+    if (this.phase !== 'open') throw this.lost ?? this.lostError('released')
   }
 
-  /** The error of a hold that ended other than by its release; null otherwise. */
-  get lostBy(): LockLostError | null {
-    return this.lost
+  /** The deadline is `milliseconds` from now. */
+  extend(milliseconds: number): void {
+    this.refuseUnlessHeld()
+    const before = this.deadline
+    this.deadline = this.holding.clock.now() + milliseconds
+    if (!this.holding.limit(this, before)) {
+      this.deadline = before // which the kernel knew to have passed
+      this.end('max-hold')
+      this.refuseUnlessHeld()
+    }
+    this.timer?.cancel()
+    this.timer = null
+    if (this.deadline !== Infinity) this.holding.deadlines.add(this)
+  }
+
+  /** Until the guard is left, no ending frees the lock. Throws unless held, in one step with the kernel's own check. */
+  enterGuard(handle: object): void {
+    this.refuseUnlessHeld()
+    if (!this.holding.enterGuard()) {
+      this.end('max-hold')
+      throw this.lost ?? this.lostError('max-hold')
+    }
+    this.guards++
+    this.handle = handle
+  }
+
+  exitGuard(): void {
+    this.guards--
+    this.holding.exitGuard()
+    if (this.guards > 0) return
+    if (!this.request.keep) this.handle = null
+    this.expire()
+    if (this.phase === 'ending') this.leave()
+  }
+
+  guardsEnded(): Promise<void> {
+    if (this.guards === 0) return Promise.resolve()
+    return new Promise((resolve) => (this.afterGuards ??= []).push(resolve))
+  }
+
+  /** The event loop has had a turn: a hold that lasts so long gets a timer. The watchdog has the same deadline. */
+  armTimer(): void {
+    if (this.phase !== 'open' || this.deadline === Infinity) return
+    this.timer?.cancel()
+    this.timer = this.holding.clock.background(this.deadline - this.holding.clock.now(), () => this.expire())
+  }
+
+  /** Nobody can reach the handle any more. */
+  collected(): void {
+    if (this.phase !== 'open') return
+    if (!this.end('collected')) return
+    const acquiredAt = this.request.acquiredAt?.text ?? null
+    if (events.leaked.wanted) {
+      events.leaked.publish({ ...this.event, heldFor: this.heldFor, acquiredAt })
+    } else {
+      const where = acquiredAt === null ? 'Set HOLDFAST_TRACE=1 to see where.' : `Acquired\n${acquiredAt}`
+      const message = `The lock of ${this.file.target} was never released and its handle was lost; it is free now. ${where}`
+      process.emitWarning(message, { type: 'HoldfastWarning', code: 'HOLDFAST_LEAK' })
+    }
+  }
+
+  /** What every event tells of it. */
+  get event(): events.LockEvent {
+    const { file, mode, label } = this.request
+    return {
+      path: file.target,
+      lockfile: file.lockfile,
+      mode,
+      owner: ownerLabel(this.owned),
+      label: label ?? null,
+      queued: this.holding.queued,
+    }
+  }
+
+  private leave(): void {
+    this.phase = 'ended'
+    this.handle = null
+    this.timer?.cancel()
+    this.owned?.deleteHold(this)
+    const after = this.afterGuards
+    this.holding.leave(this, this.reason)
+    for (const resolve of after ?? []) resolve()
+  }
+
+  private publishEnd(cause: unknown): void {
+    const { fence, guards, reason } = this
+    if (reason === null) {
+      if (events.released.wanted) events.released.publish({ ...this.event, fence, heldFor: this.heldFor })
+    } else if (events.revoked.wanted) {
+      events.revoked.publish({ ...this.event, fence, heldFor: this.heldFor, reason, cause, guards })
+    }
+  }
+
+  /** After `pause`, and then again and again, more and more seldom. */
+  private reportOverrun(pause: number, next: number, since = this.holding.clock.now()): void {
+    this.timer = this.holding.clock.background(pause, () => {
+      const { guards } = this
+      const overdue = this.holding.clock.now() - since
+      const reason = this.reason ?? 'released'
+      if (events.overrun.wanted) events.overrun.publish({ ...this.event, reason, guards, overdue })
+      this.reportOverrun(next, Math.min(next * 2, LONGEST_OVERRUN), since)
+    })
+  }
+
+  private refuseUnlessHeld(): void {
+    this.expire()
+    if (this.phase !== 'open') throw this.lost ?? this.lostError('released')
   }
 
   private lostError(reason: LostReason, cause?: unknown): LockLostError {
     const details = { path: this.file.target, lockfile: this.file.lockfile }
     return new LockLostError(reason, cause === undefined ? details : { ...details, cause })
   }
+}
+
+function ownerLabel(owner: OwnerState | null): string | null {
+  return owner === null || owner.label === '' ? null : owner.label
 }

@@ -9,6 +9,7 @@ export interface Linked<T> {
 
 export class LinkedList<T extends Linked<T>> implements Iterable<T> {
   first: T | null = null
+  size = 0
   private last: T | null = null
 
   add(member: T): void {
@@ -18,6 +19,7 @@ export class LinkedList<T extends Linked<T>> implements Iterable<T> {
     if (this.last === null) this.first = member
     else this.last.next = member
     this.last = member
+    this.size++
   }
 
   /** Harmless for one that is not, or no longer, a member. */
@@ -28,6 +30,12 @@ export class LinkedList<T extends Linked<T>> implements Iterable<T> {
     if (member.next === null) this.last = member.previous
     else member.next.previous = member.previous
     member.list = member.next = member.previous = null
+    this.size--
+  }
+
+  /** Backwards: those before `member`, nearest first. */
+  *before(member: T): Iterable<T> {
+    for (let other = member.previous; other !== null; other = other.previous) yield other
   }
 
   *[Symbol.iterator](): Iterator<T> {

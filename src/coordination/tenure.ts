@@ -1,14 +1,25 @@
 // The time between one kernel grant and its unlock. Several holds may pass through it: exclusive ones one after another
-// by hand-over, shared ones side by side. It keeps what they have in common: the lease, the record, the fences.
+// by hand-over, shared ones side by side, those of one owner inside each other. It keeps what they have in common: the
+// lease, its limit in time, the record, the fences.
 import { publishFallback } from '../events.js'
 import type { LostReason } from '../errors.js'
-import type { Clock } from '../kernel/clock.js'
 import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
-import { composeRecord, ending, lastHold, page, RECORD_PREFIX, revokedRecord, type LastHold } from '../record-page.js'
+import {
+  composeRecord,
+  ending,
+  lastHold,
+  page,
+  RECORD_PREFIX,
+  revokedRecord,
+  type LastHold,
+  type Signature,
+} from '../record-page.js'
 import type { LockRecord } from '../record.js'
 import { FenceBlock } from './fences.js'
-import type { HoldState } from './hold-state.js'
+import { HoldState, type Holding } from './hold-state.js'
+import { LinkedList } from './linked-list.js'
+import type { OwnerState } from './owner-state.js'
 
 /** Hand-overs of one tenure while others may be waiting in the kernel's queue, and for how long they may go on. */
 const MOST_HAND_OVERS = 8
@@ -19,10 +30,18 @@ const YOUNG = 2
 export class Tenure {
   readonly lease: Lease
   readonly mode: Mode
+  /** Those that need the lock: they are held, or a guard of them is open. */
+  readonly holds = new LinkedList<HoldState>()
   private readonly kernel: Kernel
-  private readonly clock: Clock
+  private readonly holding: Holding
   private readonly begun: number
   private handOvers = 0
+  /** When the kernel will end the lease, by the clock. */
+  private limited = Infinity
+  /** The kernel knows the ending of our record. */
+  private endingKnown = false
+  /** Holds without a deadline. */
+  private unlimited = 0
   /** The previous record was looked at; only a hold with a record does. */
   private opened = false
   /** A record of this tenure is in the lock file, and its ending must be. */
@@ -32,18 +51,39 @@ export class Tenure {
   private recovered: LockRecord | null = null
   private lastEnding: LostReason | null = null
 
-  constructor(kernel: Kernel, clock: Clock, lease: Lease, mode: Mode) {
+  constructor(kernel: Kernel, holding: Holding, lease: Lease, mode: Mode) {
     this.kernel = kernel
-    this.clock = clock
+    this.holding = holding
     this.lease = lease
     this.mode = mode
-    this.begun = clock.now()
+    this.begun = holding.clock.now()
+  }
+
+  get isFree(): boolean {
+    return this.holds.first === null
+  }
+
+  /** Whether a hold of that owner is in it that others of the owner may enter with. */
+  isHeldBy(owner: OwnerState): boolean {
+    for (const hold of this.holds) if (hold.knownOwner === owner && hold.held) return true
+    return false
+  }
+
+  /** Ends the holds that are past their deadline: the event loop may be late. */
+  expire(): void {
+    if (this.limited === Infinity || this.holding.clock.now() < this.limited) return
+    for (const hold of [...this.holds]) hold.expire()
+  }
+
+  /** The kernel has ended it. */
+  lapse(): void {
+    for (const hold of [...this.holds]) hold.end('max-hold')
   }
 
   /** Whether the next waiter may take over without a system call, or others get their turn first. */
   mayHandOver(mode: Mode): boolean {
     if (this.mode !== 'exclusive' || mode !== 'exclusive') return false
-    const age = this.clock.now() - this.begun
+    const age = this.holding.clock.now() - this.begun
     return age < YOUNG || (this.handOvers < MOST_HAND_OVERS && age < LONGEST_HANDING_OVER)
   }
 
@@ -51,24 +91,80 @@ export class Tenure {
     this.handOvers++
   }
 
-  /** What a hold that begins now is told: its fencing number, and whom it recovers from. */
-  enter(request: Request, since: number): { fence: number | null; recoveredFrom: LockRecord | null } {
-    if (!request.record) return { fence: null, recoveredFrom: null }
-    if (!this.opened) this.open(request, since)
-    const recoveredFrom = this.recovered
-    if (this.mode === 'exclusive') this.recovered = null
-    return { fence: this.takeFence(request, since), recoveredFrom }
+  /** Makes sure that the kernel lets it last for one more hold, before that begins. False when it has ended it. */
+  outlasts(request: Request): boolean {
+    const deadline = this.holding.clock.now() + request.maxHold
+    return deadline <= this.limited || this.limit(deadline, request)
   }
 
-  /** A hold of this tenure has ended; `reason` is null when it was released. */
+  enter(request: Request): HoldState {
+    const { clock } = this.holding
+    const since = clock.wallTime()
+    const entry = request.record ? this.inscribe(request, since) : { fence: null, recoveredFrom: null }
+    const hold = new HoldState(this.holding, request, clock.now(), since, entry)
+    this.holds.add(hold)
+    if (hold.deadline === Infinity) this.unlimited++
+    if (!this.shorten(request)) hold.deadline = clock.now() // too late: the kernel ended it just now
+    return hold
+  }
+
+  /** A hold needs the lock no more; `reason` is null when it was released. */
   left(hold: HoldState, reason: LostReason | null): void {
-    if (this.mode === 'shared' || !hold.record) return
+    this.holds.delete(hold)
+    if (hold.deadline === Infinity) this.unlimited--
+    if (!this.isFree) this.shorten(hold.request)
+    const { request, since, fence } = hold
+    if (this.mode === 'shared' || !request.record) return
     this.lastEnding = reason
-    if (reason !== null) this.recovered = revokedRecord(hold.label, hold.since, hold.fence, reason)
+    this.recovered = reason === null ? null : revokedRecord(signature(request), since, fence, reason)
+  }
+
+  /** The deadline of one of its holds was `before` and is another now. False when the kernel has ended it. */
+  relimit(hold: HoldState, before: number): boolean {
+    this.unlimited += Number(hold.deadline === Infinity) - Number(before === Infinity)
+    const latest = this.latestDeadline()
+    return latest === this.limited || this.limit(latest, hold.request)
   }
 
   end(): void {
     this.kernel.release(this.lease, this.recorded ? ending(this.lastEnding) : null, RECORD_PREFIX.length)
+  }
+
+  /** The kernel may end it as soon as its last hold must have ended. False when it has done so already. */
+  private shorten(request: Request): boolean {
+    if (this.unlimited > 0 && this.limited === Infinity) return true
+    const latest = this.latestDeadline()
+    const known = latest === Infinity || this.endingKnown === this.recorded
+    return (latest === this.limited && known) || this.limit(latest, request)
+  }
+
+  private latestDeadline(): number {
+    if (this.unlimited > 0) return Infinity
+    let latest = -Infinity
+    for (const { deadline } of this.holds) latest = Math.max(latest, deadline)
+    return latest
+  }
+
+  private limit(deadline: number, { file: { lockfile } }: Request): boolean {
+    const rest = deadline - this.holding.clock.now()
+    const stamp = this.recorded ? ending('max-hold') : null
+    const answer = this.kernel.limit(this.lease, rest, stamp, RECORD_PREFIX.length)
+    if (answer === 'ended') return false
+    this.limited = deadline
+    this.endingKnown = stamp !== null
+    if (answer === 'unwatched') {
+      const reason = 'there is no thread for maxHold, so it works only while the event loop turns'
+      publishFallback({ kind: 'watchdog', lockfile, reason })
+    }
+    return true
+  }
+
+  /** What a hold that begins now is told: its fencing number, and whom it recovers from. */
+  private inscribe(request: Request, since: number): { fence: number | null; recoveredFrom: LockRecord | null } {
+    if (!this.opened) this.open(request, since)
+    const recoveredFrom = this.recovered
+    if (this.mode === 'exclusive') this.recovered = null
+    return { fence: request.mode === 'shared' ? null : this.takeFence(request, since), recoveredFrom }
   }
 
   private open(request: Request, since: number): void {
@@ -94,7 +190,7 @@ export class Tenure {
   private persist(last: LastHold, previous: number | null, request: Request, since: number): FenceBlock | null {
     const block = new FenceBlock(previous, since)
     try {
-      const obstacle = last.obstacle ?? this.write(composeRecord(request.label, since, block.end))
+      const obstacle = last.obstacle ?? this.write(composeRecord(signature(request), since, block.end))
       if (obstacle === null) return block
       publishFallback({ kind: 'record', lockfile: request.file.lockfile, reason: obstacle })
     } catch (cause) {
@@ -110,4 +206,8 @@ export class Tenure {
     this.recorded = false
     return 'the lock file is not writable'
   }
+}
+
+export function signature({ owner, label, maxHold }: Request): Signature {
+  return { owner: owner === null || owner.label === '' ? null : owner.label, label, maxHold }
 }

@@ -1,8 +1,10 @@
-// The error of a wait that ran out: who holds the lock, for how long, and where in line the waiter stood.
-import { LockTimeoutError, type LockHolder } from '../errors.js'
+// The error of a wait that ran out: who holds the lock, for how long, and where in line the waiter stood; and what could be
+// done about it, where that can be told.
+import { LockTimeoutError, type LockHolder, type ProcessHolder } from '../errors.js'
 import type { Kernel, LockTarget } from '../kernel/kernel.js'
+import { processHolders } from '../kernel/proc-locks.js'
 import type { Request } from '../options.js'
-import { ownHolder, parseRecord, printable } from '../record.js'
+import { parseRecord, printable, thisThread } from '../record.js'
 import type { HoldState } from './hold-state.js'
 
 export function timeoutError(
@@ -12,12 +14,45 @@ export function timeoutError(
   position: number,
   here: HoldState | undefined,
 ): LockTimeoutError {
-  const { target: path, lockfile } = request.file
+  const { target: path, lockfile, filesystem } = request.file
   const holder = holderHere(here) ?? holderOnRecord(kernel, request.file)
-  const parts = [holder === null ? unknownHolder(request.file) : describe(holder)]
+  const processes = filesystem.distant || holder?.here === true ? [] : processHolders(lockfile)
+  const parts = [whoHolds(holder, processes, request.file)]
   if (position > 0) parts.push(`${ordinal(position)} in queue`)
+  parts.push(...advice(holder, request))
   const message = `Timed out after ${Math.round(waited)} ms waiting for ${path}. ${parts.join('; ')}.`
-  return new LockTimeoutError(message, { holder, waited, position }, { path, lockfile })
+  return new LockTimeoutError(message, { holder, processes, waited, position }, { path, lockfile })
+}
+
+function holderHere(hold: HoldState | undefined): LockHolder | null {
+  if (hold === undefined) return null
+  const { owner, label, acquiredAt } = hold.info
+  const { lasts } = hold
+  return {
+    ...thisThread(),
+    owner,
+    label: label ?? null,
+    since: new Date(hold.since),
+    maxHold: lasts === Infinity ? null : lasts,
+    acquiredAt,
+    here: true,
+  }
+}
+
+function holderOnRecord(kernel: Kernel, file: LockTarget): LockHolder | null {
+  const record = parseRecord(kernel.peek(file))
+  if (record === null || record.state !== 'held') return null
+  const { pid, tid, host, owner, label, since, maxHold } = record
+  return { pid, tid, host, owner, label, since, maxHold, acquiredAt: null, here: false }
+}
+
+/** The kernel knows the processes, the record the names. Where they disagree, the record is an old one. */
+function whoHolds(holder: LockHolder | null, processes: readonly ProcessHolder[], file: LockTarget): string {
+  const pids = processes.map(({ pid }) => pid)
+  const byKernel = `by pid ${pids.join(', ')}`
+  if (holder === null) return pids.length > 0 ? `Held ${byKernel}, which left no record` : unknownHolder(file)
+  const known = holder.here || pids.length === 0 || pids.includes(holder.pid)
+  return known ? describe(holder) : `Held ${byKernel}; its record is of pid ${holder.pid} and out of date`
 }
 
 function unknownHolder({ filesystem }: LockTarget): string {
@@ -25,23 +60,29 @@ function unknownHolder({ filesystem }: LockTarget): string {
   return `Held by somebody who left no record, or its filesystem (${filesystem.type}) does not answer`
 }
 
-function holderHere(hold: HoldState | undefined): LockHolder | null {
-  return hold === undefined ? null : { ...ownHolder(hold.label), since: new Date(hold.since), here: true }
-}
-
-function holderOnRecord(kernel: Kernel, file: LockTarget): LockHolder | null {
-  const record = parseRecord(kernel.peek(file))
-  if (record === null || record.state !== 'held') return null
-  const { pid, tid, host, label, since } = record
-  return { pid, tid, host, label, since, here: false }
-}
-
 function describe(holder: LockHolder): string {
   const age = holder.since === null ? '' : ` ${duration(Date.now() - holder.since.getTime())}`
   const who = holder.here ? 'by this process' : `by pid ${holder.pid}`
-  const label = holder.label === null ? '' : ` "${printable(holder.label)}"`
+  const names = [holder.owner, holder.label].map((name) => (name === null ? '' : ` "${printable(name)}"`)).join('')
   const host = holder.here ? '' : ` (host ${printable(holder.host)})`
-  return `Held${age} ${who}${label}${host}`
+  const where = holder.acquiredAt === null ? '' : `, acquired ${holder.acquiredAt.split('\n')[0] ?? ''}`
+  return `Held${age} ${who}${names}${host}${where}`
+}
+
+function advice(holder: LockHolder | null, { timeout, owner }: Request): string[] {
+  if (holder === null) return []
+  const advice: string[] = []
+  if (holder.maxHold !== null && holder.since !== null) {
+    const rest = holder.since.getTime() + holder.maxHold - Date.now()
+    if (rest > 0) {
+      advice.push(
+        `its maxHold of ${holder.maxHold} ms ends it in ${duration(rest)}, too late for a timeout of ${timeout} ms`,
+      )
+    }
+  }
+  const unnamed = owner === null || owner.label === ''
+  if (holder.here && unnamed) advice.push('pass `owner` to enter what the same owner holds')
+  return advice
 }
 
 function duration(milliseconds: number): string {

@@ -1,21 +1,24 @@
-// One request that has not been answered yet: its promise, its deadline, its abort signal.
+// One request that has not been answered yet: its promise, its deadline, its abort signal, its owner.
 //
 // The deadline counts from the call, queueing included. It settles once, and on every way out the timer is cancelled
 // and the listener removed.
+import { AcquiredAt } from '../acquired-at.js'
 import type { Clock, Timer } from '../kernel/clock.js'
 import type { Request } from '../options.js'
 import type { Linked } from './linked-list.js'
 import { onAbort } from './abort-fan.js'
 import type { Deadlines, Mortal } from './deadlines.js'
 import type { HoldState } from './hold-state.js'
+import type { Blocker, OwnedWait } from './owner-state.js'
 
 /** Where a waiter stands in line. Waiters move when two lines turn out to be for one file. */
 export interface Line {
   expired(waiter: Waiter): void
-  aborted(waiter: Waiter): void
+  cancelled(waiter: Waiter, error: unknown): void
+  blockersOf(waiter: Waiter): Blocker[]
 }
 
-export class Waiter implements Mortal, Linked<Waiter> {
+export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
   list: object | null = null
   next: Waiter | null = null
   previous: Waiter | null = null
@@ -48,20 +51,39 @@ export class Waiter implements Mortal, Linked<Waiter> {
   /** For a waiter that was not answered at once. */
   arm(deadlines: Deadlines): void {
     if (this.settled) return
-    const { timeout, signal } = this.request
+    const { timeout, signal, owner } = this.request
+    this.request.acquiredAt ??= new AcquiredAt()
     if (timeout !== Infinity) deadlines.add(this)
-    if (signal !== undefined) this.unlisten = onAbort(signal, () => this.line.aborted(this))
+    if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal.reason))
+    owner?.addWait(this)
   }
 
   armTimer(): void {
     if (this.settled) return
-    const rest = Math.max(0, this.request.timeout - this.waited)
+    const rest = Math.max(0, this.deadline - this.clock.now())
     this.timer = this.clock.after(rest, () => this.line.expired(this))
+  }
+
+  /** By the clock. */
+  get deadline(): number {
+    return this.started + this.request.timeout
   }
 
   /** Milliseconds since the call. */
   get waited(): number {
     return this.clock.now() - this.started
+  }
+
+  get answered(): boolean {
+    return this.settled
+  }
+
+  blockers(): Blocker[] {
+    return this.line.blockersOf(this)
+  }
+
+  cancel(error: unknown): void {
+    this.line.cancelled(this, error)
   }
 
   grant(hold: HoldState): void {
@@ -80,5 +102,6 @@ export class Waiter implements Mortal, Linked<Waiter> {
     this.settled = true
     this.timer?.cancel()
     this.unlisten?.()
+    this.request.owner?.deleteWait(this)
   }
 }

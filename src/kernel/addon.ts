@@ -11,8 +11,12 @@ export interface Addon {
   create(path: string, target: string): number
   distrust(): void
   drop(lease: number): void
+  enterGuard(lease: number): boolean
+  exitGuard(lease: number): void
   failure(): [error: number, call: string]
   identify(path: string, target: string, aside: boolean): string | number
+  limit(lease: number, milliseconds: number, ending: Uint8Array | null, prefix: number): number
+  limitWait(lease: number, grace: number, rest: number): void
   look(path: string): number
   looked(lease: number): string | false
   mounts(): Omit<Mount, 'options'>[]

@@ -12,6 +12,8 @@ export interface Clock {
   wallTime(): number
   /** Runs `task` no earlier than `delay` milliseconds from now, however long that is. */
   after(delay: number, task: () => void): Timer
+  /** The same, but waiting for it does not keep the process alive. */
+  background(delay: number, task: () => void): Timer
   /** Runs `task` once the event loop has had a turn. */
   nextTurn(task: () => void): void
   /** A number in [0, 1), for jitter. */
@@ -24,11 +26,13 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1
 class ChainedTimer implements Timer {
   private readonly end: number
   private readonly task: () => void
+  private readonly background: boolean
   private timeout: NodeJS.Timeout
 
-  constructor(delay: number, task: () => void) {
+  constructor(delay: number, task: () => void, background: boolean) {
     this.end = performance.now() + delay
     this.task = task
+    this.background = background
     this.timeout = this.arm(delay)
   }
 
@@ -37,7 +41,8 @@ class ChainedTimer implements Timer {
   }
 
   private arm(delay: number): NodeJS.Timeout {
-    return setTimeout(() => this.fire(), Math.min(Math.ceil(delay), LONGEST_TIMEOUT))
+    const timeout = setTimeout(() => this.fire(), Math.min(Math.ceil(delay), LONGEST_TIMEOUT))
+    return this.background ? timeout.unref() : timeout
   }
 
   private fire(): void {
@@ -50,7 +55,8 @@ class ChainedTimer implements Timer {
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
-  after: (delay, task) => new ChainedTimer(delay, task),
+  after: (delay, task) => new ChainedTimer(delay, task, false),
+  background: (delay, task) => new ChainedTimer(delay, task, true),
   nextTurn: (task) => void setImmediate(task),
   random: () => Math.random(),
 }

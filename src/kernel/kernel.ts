@@ -63,7 +63,7 @@ export type ClaimAnswer =
   | { readonly kind: 'granted'; readonly lease: Lease }
   /** Not granted yet; the wait goes on. */
   | { readonly kind: 'waiting' }
-  /** It was granted, but `lockfile` names another file now, or none. The lease has ended. */
+  /** It was granted, but `lockfile` names another file now, or none, or it was not claimed in time. The lease has ended. */
   | { readonly kind: 'replaced' }
   /** The file is that of another lease of this thread. This lease has ended. */
   | { readonly kind: 'known'; readonly lease: Lease }
@@ -102,6 +102,27 @@ export interface Kernel {
 
   /** Nobody wants this wait any more. It is never granted to this thread later, unless a new wait adopts it. */
   drop(lease: Lease): void
+
+  /**
+   * A held lease may last `milliseconds` from now at the most, `Infinity` is no limit. Then the kernel ends it, with this
+   * ending (see release), even while this thread is blocked; if a guard is open, when the last one is left. `ended`: it
+   * has ended, or an earlier limit has passed. `unwatched`: there is nothing to end it while this thread is blocked.
+   */
+  limit(
+    lease: Lease,
+    milliseconds: number,
+    ending: Uint8Array | null,
+    prefix: number,
+  ): 'limited' | 'ended' | 'unwatched'
+
+  /** Of a wait: once granted, it is freed after `grace` milliseconds, or `rest` from now, if it was not claimed by then. */
+  limitWait(lease: Lease, grace: number, rest: number): void
+
+  /** Keeps a held lease from ending by its limit. False when it has ended, or the limit has passed. */
+  enterGuard(lease: Lease): boolean
+
+  /** Once for each guard that was entered. */
+  exitGuard(lease: Lease): void
 
   /** Whether `lockfile` still names the locked file. Throws when that cannot be found out. */
   names(lease: Lease, lockfile: string): boolean

@@ -34,6 +34,7 @@ const HOWS: Record<How, number> = { try: 0, 'try-then-wait': 1, wait: 2, 'last-t
 const KINDS = ['granted', 'waiting', 'known', 'busy', 'no-thread', 'absent', 'replaced', 'failed', 'strange'] as const
 /** A lease's number and what became of it travel as one number. */
 const KINDS_OF_A_LEASE = 16
+const LIMITS = ['limited', 'ended', 'unwatched'] as const
 const DONE = 0
 const FAILED = 2
 
@@ -140,6 +141,22 @@ export class NativeKernel implements Kernel {
     this.addon.drop(lease)
   }
 
+  limit(lease: Lease, milliseconds: number, ending: Uint8Array | null, prefix: number): (typeof LIMITS)[number] {
+    return LIMITS[this.addon.limit(lease, atLeastOne(milliseconds), ending, prefix)] ?? 'ended'
+  }
+
+  limitWait(lease: Lease, grace: number, rest: number): void {
+    this.addon.limitWait(lease, atLeastOne(grace), atLeastOne(rest))
+  }
+
+  enterGuard(lease: Lease): boolean {
+    return this.addon.enterGuard(lease)
+  }
+
+  exitGuard(lease: Lease): void {
+    this.addon.exitGuard(lease)
+  }
+
   names(lease: Lease, lockfile: string): boolean {
     return this.check(this.addon.names(lease, toNamespacedPath(lockfile)), lockfile)
   }
@@ -233,6 +250,11 @@ export class NativeKernel implements Kernel {
   private failure(path: string): SystemError {
     return new SystemError(...this.addon.failure(), path)
   }
+}
+
+/** Whole milliseconds, for 0 is without limit to the addon; rounded up, so that the kernel is never before us. */
+function atLeastOne(milliseconds: number): number {
+  return Math.max(1, Math.ceil(milliseconds))
 }
 
 /** Where a link leads; where the addon leaves that to Node, and it cannot tell, the link is taken for itself. */

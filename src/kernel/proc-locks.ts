@@ -1,13 +1,8 @@
 // Which processes hold a flock, as far as Linux tells: /proc/locks. It is blind across PID namespaces, and on some
 // filesystems (btrfs) its device numbers are not those of stat(), so it only ever adds to what a try has decided.
 
-import type { Mode } from './kernel.js'
+import type { ProcessHolder } from '../errors.js'
 import { fs } from './late.js'
-
-export interface ProcessHolder {
-  readonly pid: number
-  readonly mode: Mode
-}
 
 /** Empty where the system does not tell. */
 export function processHolders(lockfile: string): ProcessHolder[] {

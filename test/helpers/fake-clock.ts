@@ -8,6 +8,8 @@ interface Task {
 
 export class FakeClock implements Clock {
   private time = 0
+  /** Told whenever time has passed, before anything that is due. */
+  onPass: () => void = () => {}
   private readonly timers = new Set<Task>()
   private turns: (() => void)[] = []
   /** What random() answers. */
@@ -31,6 +33,10 @@ export class FakeClock implements Clock {
     return { cancel: () => void this.timers.delete(timer) }
   }
 
+  background(delay: number, task: () => void): Timer {
+    return this.after(delay, task)
+  }
+
   nextTurn(task: () => void): void {
     this.turns.push(task)
   }
@@ -49,7 +55,7 @@ export class FakeClock implements Clock {
 
   /** Lets time pass without running anything: a blocked event loop. */
   block(milliseconds: number): void {
-    this.time += milliseconds
+    this.pass(this.time + milliseconds)
   }
 
   /** Lets time pass, the event loop turning, and runs each timer at its moment. */
@@ -63,10 +69,15 @@ export class FakeClock implements Clock {
     const end = this.time + milliseconds
     for (let next = this.next(end); next !== undefined; next = this.next(end)) {
       this.timers.delete(next)
-      this.time = Math.max(this.time, next.due)
+      this.pass(next.due)
       next.task()
     }
-    this.time = Math.max(this.time, end)
+    this.pass(end)
+  }
+
+  private pass(to: number): void {
+    this.time = Math.max(this.time, to)
+    this.onPass()
   }
 
   private next(end: number): Task | undefined {

@@ -14,7 +14,7 @@ import type {
 } from '../../src/kernel/kernel.js'
 import { LOCAL } from './filesystem.js'
 
-type State = 'waiting' | 'orphaned' | 'granted' | 'failed' | 'held'
+type State = 'waiting' | 'orphaned' | 'granted' | 'failed' | 'held' | 'lapsed'
 
 interface Inode {
   readonly number: number
@@ -30,6 +30,11 @@ interface FakeLease {
   readonly mode: Mode
   state: State
   failure: Error | null
+  guards: number
+  /** By the system's clock. */
+  limit: number
+  grace: number
+  atLimit: { ending: string; prefix: number }
 }
 
 export class FakeSystem {
@@ -44,6 +49,9 @@ export class FakeSystem {
   threadless = false
   /** No lock file can be written. */
   readOnly = false
+  now: () => number = () => 0
+  /** Leases past their limit stay until watch() is called. */
+  watchdogSleeps = false
 
   open(): FakeKernel {
     return new FakeKernel(this)
@@ -75,7 +83,18 @@ export class FakeSystem {
   }
 
   add(kernel: FakeKernel, inode: Inode, mode: Mode, state: State): FakeLease {
-    const lease = { id: ++this.lastLease, kernel, inode, mode, state, failure: null }
+    const lease: FakeLease = {
+      id: ++this.lastLease,
+      kernel,
+      inode,
+      mode,
+      state,
+      failure: null,
+      guards: 0,
+      limit: Infinity,
+      grace: Infinity,
+      atLimit: { ending: '', prefix: 0 },
+    }
     inode.claims.push(lease)
     return lease
   }
@@ -100,7 +119,24 @@ export class FakeSystem {
         return
       }
       lease.state = 'granted'
+      lease.limit = Math.min(lease.limit, this.now() + lease.grace)
       this.notices.push(lease)
+    }
+  }
+
+  /** The watchdog: ends what is past its limit and not guarded. */
+  watch(): void {
+    for (const inode of this.inodes) {
+      for (const lease of [...inode.claims]) {
+        if (lease.limit > this.now() || lease.guards > 0) continue
+        if (lease.state === 'held') {
+          stamp(inode, lease.atLimit.ending, lease.atLimit.prefix)
+          this.end(lease)
+        } else if (lease.state === 'granted') {
+          lease.state = 'lapsed'
+          this.grant(inode)
+        }
+      }
     }
   }
 
@@ -116,7 +152,8 @@ export class FakeSystem {
   /** Delivers what the event loops have not been told yet. */
   deliver(): void {
     for (const lease of this.notices.splice(0)) {
-      if (lease.state === 'granted' || lease.state === 'failed') lease.kernel.onSettled(lease.id)
+      if (lease.state === 'granted' || lease.state === 'failed' || lease.state === 'lapsed')
+        lease.kernel.onSettled(lease.id)
     }
   }
 
@@ -162,7 +199,7 @@ export class FakeKernel implements Kernel {
     }
     const inode = this.system.create(file.lockfile)
     const ours = inode.claims.filter(({ kernel }) => kernel === this)
-    const known = ours.find(({ state }) => state !== 'orphaned')
+    const known = ours.find(({ state }) => state !== 'orphaned' && state !== 'lapsed')
     if (known !== undefined && how !== 'last-try') return { kind: 'known', lease: known.id }
 
     const orphan = ours.find((lease) => lease.state === 'orphaned' && lease.mode === mode)
@@ -189,11 +226,12 @@ export class FakeKernel implements Kernel {
       this.system.end(lease)
       throw lease.failure
     }
-    if (this.system.inodeOf(lockfile) !== lease.inode) {
+    if (lease.state === 'lapsed' || this.system.inodeOf(lockfile) !== lease.inode) {
       this.system.end(lease)
       return { kind: 'replaced' }
     }
     lease.state = 'held'
+    lease.limit = Infinity
     return { kind: 'granted', lease: id }
   }
 
@@ -201,7 +239,38 @@ export class FakeKernel implements Kernel {
     this.system.calls.push('drop')
     const lease = this.find(id)
     if (lease?.state === 'waiting') lease.state = 'orphaned'
-    else if (lease?.state === 'granted' || lease?.state === 'failed') this.system.end(lease)
+    else if (lease !== undefined && lease.state !== 'orphaned' && lease.state !== 'held') this.system.end(lease)
+  }
+
+  limit(id: Lease, milliseconds: number, ending: Uint8Array | null, prefix: number): 'limited' | 'ended' | 'unwatched' {
+    this.system.calls.push('limit')
+    const lease = this.find(id)
+    if (lease?.state !== 'held' || lease.limit <= this.system.now()) return 'ended'
+    lease.limit = this.system.now() + milliseconds
+    lease.atLimit = { ending: Buffer.from(ending ?? []).toString('latin1'), prefix }
+    return 'limited'
+  }
+
+  limitWait(id: Lease, grace: number, rest: number): void {
+    const lease = this.find(id)
+    if (lease === undefined) return
+    lease.grace = grace
+    if (lease.state === 'waiting') lease.limit = this.system.now() + rest
+    if (lease.state === 'granted') lease.limit = Math.min(lease.limit, this.system.now() + grace)
+  }
+
+  enterGuard(id: Lease): boolean {
+    const lease = this.find(id)
+    if (lease?.state !== 'held' || lease.limit <= this.system.now()) return false
+    lease.guards++
+    return true
+  }
+
+  exitGuard(id: Lease): void {
+    const lease = this.find(id)
+    if (lease?.state !== 'held') return
+    lease.guards--
+    if (!this.system.watchdogSleeps) this.system.watch()
   }
 
   names(id: Lease, lockfile: string): boolean {
@@ -227,11 +296,7 @@ export class FakeKernel implements Kernel {
     this.system.calls.push('release')
     const lease = this.find(id)
     if (lease?.state !== 'held') return
-    const { content } = lease.inode
-    const text = Buffer.from(ending ?? []).toString('latin1')
-    if (ending !== null && content.startsWith(text.slice(0, prefix))) {
-      lease.inode.content = text + content.slice(text.length)
-    }
+    stamp(lease.inode, Buffer.from(ending ?? []).toString('latin1'), prefix)
     this.system.end(lease)
   }
 
@@ -251,6 +316,7 @@ export class FakeKernel implements Kernel {
 
   private adopt(orphan: FakeLease): Answer {
     orphan.state = 'waiting'
+    orphan.limit = orphan.grace = Infinity
     this.system.grant(orphan.inode)
     return { kind: 'waiting', lease: orphan.id }
   }
@@ -258,6 +324,11 @@ export class FakeKernel implements Kernel {
   private find(id: Lease): FakeLease | undefined {
     return this.system.leasesOf(this).find((lease) => lease.id === id)
   }
+}
+
+function stamp(inode: Inode, ending: string, prefix: number): void {
+  if (ending === '' || !inode.content.startsWith(ending.slice(0, prefix))) return
+  inode.content = ending + inode.content.slice(ending.length)
 }
 
 export function systemFailure(code: string, errno: number, path: string): Error {

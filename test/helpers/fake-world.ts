@@ -12,6 +12,13 @@ export class FakeWorld {
   readonly system = new FakeSystem()
   readonly clock = new FakeClock()
 
+  constructor() {
+    this.system.now = () => this.clock.now()
+    this.clock.onPass = () => {
+      if (!this.system.watchdogSleeps) this.system.watch()
+    }
+  }
+
   thread(): FakeThread {
     const kernel = this.system.open()
     return { kernel, holdfast: new Holdfast(() => kernel, this.clock) }

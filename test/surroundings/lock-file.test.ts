@@ -37,6 +37,7 @@ import { Holdfast } from '../../src/holdfast.js'
 import { systemClock } from '../../src/kernel/clock.js'
 import { NativeKernel } from '../../src/kernel/native-kernel.js'
 import { composeRecord, ending } from '../../src/record-page.js'
+import { signed } from '../helpers/signed.js'
 import { RECORD_SIZE } from '../../src/record.js'
 import { Agent } from '../helpers/agent.js'
 import { anotherUser, missing, posix, procfs, program } from '../helpers/capabilities.js'
@@ -401,7 +402,7 @@ describe('a lock file that cannot be written', () => {
 
   test.skipIf(missing(anotherUser))('tells whom it recovers from', async () => {
     const target = join(openFolder(), 'data')
-    writeFileSync(`${target}.hold`, composeRecord('dead', Date.now(), 1))
+    writeFileSync(`${target}.hold`, composeRecord(signed('dead'), Date.now(), 1))
     const agent = await Agent.start(NOBODY)
     const hold = await agent.acquire(target)
     expect(hold.recoveredFrom).toMatchObject({ state: 'held', label: 'dead' })
@@ -610,7 +611,7 @@ describe('content that is no record', () => {
   test('what stands behind a record is never changed', async () => {
     const target = join(scratch(), 'data')
     const rest = 'somebody appended this\n'.repeat(100)
-    const whole = Buffer.concat([composeRecord('old', 1, 1), Buffer.from(rest)])
+    const whole = Buffer.concat([composeRecord(signed('old'), 1, 1), Buffer.from(rest)])
     ending(null).copy(whole)
     writeFileSync(`${target}.hold`, whole)
     const hold = await acquire(target)

@@ -1,0 +1,70 @@
+// Waits that could never end: an owner waits for what another has, and that one, perhaps by way of more, for what the first
+// has. Found when the request that closes the circle is made, whatever its time-out; that request is refused.
+//
+// An owner is one line of work: what it holds counts as held until everything it waits for is granted. Circles through
+// another process or thread are not seen.
+import { LockDeadlockError, type DeadlockStep } from '../errors.js'
+import * as events from '../events.js'
+import { printable } from '../record.js'
+import type { OwnedWait } from './owner-state.js'
+
+/** Throws when `wait` closes a circle. */
+export function refuseDeadlock(wait: OwnedWait, queued: number): void {
+  const { owner } = wait.request
+  if (owner === null || (owner.holds.size === 0 && owner.waits.size === 0)) return
+  const circle = circleFrom(wait)
+  if (circle === null) return
+  const cycle = circle.map(({ request: { file, mode, owner } }) => {
+    return { owner: owner?.label ?? '', path: file.target, mode }
+  })
+  const { target: path, lockfile } = wait.request.file
+  if (events.deadlocked.wanted) {
+    const [{ mode }] = [wait.request]
+    events.deadlocked.publish({ path, lockfile, mode, owner: owner.label, label: null, queued, cycle })
+  }
+  throw new LockDeadlockError(describe(cycle), cycle, { path, lockfile })
+}
+
+/** Waits of which each waits for the owner of the next, and the last for the owner of the first. */
+function circleFrom(first: OwnedWait): OwnedWait[] | null {
+  const { owner: target } = first.request
+  const seen = new Set<OwnedWait>([first])
+  const path: OwnedWait[] = []
+
+  const closes = (wait: OwnedWait): boolean => {
+    path.push(wait)
+    const blockers = wait.blockers()
+    // What blocks a request that comes first blocks this one too, and is among the blockers already.
+    for (const blocker of blockers) if (blocker.wait !== null) seen.add(blocker.wait)
+    for (const { owner, wait: earlier } of blockers) {
+      if (owner === null) continue
+      if (owner === target) {
+        if (wait === first && earlier !== null) continue // its own earlier request: it will enter with that one
+        return true
+      }
+      for (const next of owner.waits) {
+        if (seen.has(next)) continue
+        seen.add(next)
+        if (closes(next)) return true
+      }
+    }
+    path.pop()
+    return false
+  }
+  return closes(first) ? path : null
+}
+
+function describe(cycle: readonly DeadlockStep[]): string {
+  if (cycle.length === 1) {
+    const [step] = cycle
+    return `Deadlock: ${name(step)} holds ${step?.path} shared and would wait for itself to hold it exclusively`
+  }
+  const steps = cycle.map((step, index) => {
+    return `${name(step)} waits for ${step.path}, which ${name(cycle[(index + 1) % cycle.length])} has`
+  })
+  return `Deadlock: ${steps.join('; ')}`
+}
+
+function name(step: DeadlockStep | undefined): string {
+  return step === undefined || step.owner === '' ? 'an owner without a name' : `"${printable(step.owner)}"`
+}
