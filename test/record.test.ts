@@ -43,7 +43,7 @@ describe('the layout', () => {
         '"since":   1795234363754',
     )
     const fields = Object.keys(JSON.parse(record.slice('holdfast '.length)) as object)
-    expect(fields).toEqual(['v', 'state', 'fence', 'since', 'pid', 'tid', 'host', 'boot', 'pidns', 'label'])
+    expect(fields).toEqual(['v', 'state', 'fence', 'since', 'pid', 'tid', 'host', 'boot', 'pidns', 'owner', 'label'])
     expect(record).toMatch(/"label":"main"} *\n$/)
   })
 
@@ -102,9 +102,10 @@ describe('the layout', () => {
   })
 
   test('tells who holds it', () => {
-    expect(parseRecord(text('main', 1_700_000_000_000, 7))).toEqual({
+    const hold = { owner: 'lane:main', label: 'append', maxHold: 60_000 }
+    expect(parseRecord(composeRecord(hold, 1_700_000_000_000, 7).toString('latin1'))).toEqual({
       ...thisThread(),
-      label: 'main',
+      ...hold,
       state: 'held',
       reason: null,
       boot: expect.toSatisfy((boot) => boot === null || typeof boot === 'string') as unknown,
@@ -112,7 +113,15 @@ describe('the layout', () => {
       since: new Date(1_700_000_000_000),
       fence: 7,
     })
-    expect(ownHolder(undefined)).toEqual({ pid: process.pid, tid: 0, host: hostname(), label: null })
+    expect(thisThread()).toEqual({ pid: process.pid, tid: 0, host: hostname() })
+  })
+
+  test('keeps room for a label behind the longest owner and bound', () => {
+    const hold = { owner: 'o'.repeat(1000), label: 'l'.repeat(1000), maxHold: Number.MAX_VALUE }
+    const record = parseRecord(composeRecord(hold, 1, 1).toString('latin1'))
+    expect(record?.maxHold).toBe(Number.MAX_VALUE)
+    expect(hold.owner.startsWith(record?.owner ?? 'nothing')).toBe(true)
+    expect(record?.label?.length).toBeGreaterThan(16)
   })
 })
 
@@ -274,8 +283,10 @@ describe('a record of somebody else', () => {
       host: '',
       boot: null,
       pidns: null,
+      owner: null,
       label: null,
       since: new Date(1),
+      maxHold: null,
       fence: null,
     })
     for (const name of ['state', 'pid', 'since']) expect(parse({ ...GOOD, [name]: undefined })).toBeNull()

@@ -24,6 +24,7 @@ export class KernelWait {
 
   /** Somebody left, or this wait has just begun. */
   limitTo(kernel: Kernel, waiters: LinkedList<Waiter>, now: number): void {
+    if (waiters.first === null) return // it will be dropped
     let latest = -Infinity
     for (const { deadline } of waiters) latest = Math.max(latest, deadline)
     this.limit(kernel, waiters, latest, now)

@@ -22,6 +22,7 @@ import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
 import { file } from '../helpers/target.js'
 import { until, untilSync } from '../helpers/until.js'
+import { startWatchdog } from '../helpers/watchdog.js'
 
 /** What a wait was refused with; fails when it was granted. */
 async function refusal(wait: Promise<unknown>): Promise<unknown> {
@@ -292,8 +293,7 @@ test.skipIf(missing(kernelTables))(
     console.log(`random aborts: SEED=${seed}`)
     const [holder, agent] = await Promise.all([Agent.start(), Agent.start()])
     // What is made once and kept is made now.
-    const warm = await agent.acquire(path)
-    await agent.release(warm)
+    await startWatchdog(agent)
     const hold = await holder.acquire(path)
     const before = await baseline(agent.pid)
 

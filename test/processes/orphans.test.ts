@@ -23,6 +23,7 @@ import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
 import { file } from '../helpers/target.js'
 import { until } from '../helpers/until.js'
+import { startWatchdog } from '../helpers/watchdog.js'
 
 let keys = 0
 
@@ -194,6 +195,7 @@ test.skipIf(missing(kernelTables))(
   async () => {
     const [waited, orphaned, held] = [file(), file(), file()]
     const [agent, other] = await Promise.all([Agent.start(), Agent.start()])
+    await startWatchdog(agent)
     const { threads } = await baseline(agent.pid)
     const holds = [await acquire(waited), await acquire(orphaned)]
     const worker = await agent.ask<number>('startWorker')

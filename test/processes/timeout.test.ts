@@ -14,6 +14,7 @@ import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
 import { file } from '../helpers/target.js'
 import { until } from '../helpers/until.js'
+import { startWatchdog } from '../helpers/watchdog.js'
 
 /** Long enough to be distinguishable from at once. */
 const SHORT = 30
@@ -86,7 +87,7 @@ test('a deadline passes in the local queue: the error says this process, its lab
   expect(error.holder).toMatchObject({ pid: process.pid, tid: 0, label: 'lane:main', here: true })
   expect(error.message).toMatch(
     new RegExp(
-      `^Timed out after \\d+ ms waiting for ${escaped(path)}\\. Held ${AGE} by this process "lane:main"; 3rd in queue\\.$`,
+      `^Timed out after \\d+ ms waiting for ${escaped(path)}\\. Held ${AGE} by this process "lane:main"; 3rd in queue; pass \`owner\` to enter what the same owner holds\\.$`,
     ),
   )
   await mustStayBlocked(Promise.race(ahead))
@@ -122,7 +123,10 @@ test('a holder that left no record is called unknown, not invented', async () =>
   await holder.acquire(path, { record: false })
   const error = await refusal(acquire(path, { timeout: SHORT }))
   expect(error.holder).toBeNull()
-  expect(error.message).toMatch(/Held by somebody who left no record; 1st in queue\.$/)
+  const told = kernelTables.there
+  expect(error.processes).toEqual(told ? [{ pid: holder.pid, mode: 'exclusive' }] : [])
+  const who = told ? `pid ${holder.pid}, which` : 'somebody who'
+  expect(error.message).toMatch(new RegExp(`Held by ${who} left no record; 1st in queue\\.$`))
 })
 
 test('the waiter that times out is the one whose deadline passed, not the one in front', async () => {
@@ -253,6 +257,7 @@ test.skipIf(missing(kernelTables))(
     const path = file()
     const [holder, agent] = await Promise.all([Agent.start(), Agent.start()])
     const hold = await holder.acquire(path)
+    await startWatchdog(agent)
     const before = await baseline(agent.pid)
     await agent.ask('startMany', Array<string>(50).fill(path), true, { timeout: SHORT })
     await until('all are refused', async () => (await agent.ask('manyRefused')) === 50)
