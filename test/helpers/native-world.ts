@@ -38,5 +38,12 @@ export function nativeWorld(folder: string, filesystem = LOCAL): ContractWorld {
         await pause(1)
       }
     },
+    blockUntil(condition) {
+      const never = new Int32Array(new SharedArrayBuffer(4))
+      for (let tries = 0; !condition(); tries++) {
+        if (tries > 10_000) throw new Error('it never happened')
+        Atomics.wait(never, 0, 0, 1)
+      }
+    },
   }
 }

@@ -21,6 +21,8 @@ export interface ContractWorld {
   exists(file: LockTarget): boolean
   /** Resolves when `condition` holds; lets events be delivered meanwhile. */
   until(condition: () => boolean): Promise<void>
+  /** Blocks this thread until `condition` holds: no event is delivered meanwhile. */
+  blockUntil(condition: () => boolean): void
 }
 
 export interface ContractCase {
@@ -353,6 +355,102 @@ export const contract: readonly ContractCase[] = [
       const third = held(ours, file)
       ours.release(third, null, 8)
       assert.equal(world.content(file), 'somebody else put this here')
+    },
+  },
+  {
+    title: 'a lease past its limit is freed although this thread is blocked, and its ending is stamped',
+    run(world) {
+      const [ours, theirs, file] = [world.open(), world.open(), world.target()]
+      const lease = held(ours, file)
+      ours.write(lease, bytes('magic:held of us'))
+      assert.equal(ours.limit(lease, 20, bytes('magic:lost'), 6), 'limited')
+      world.blockUntil(() => isFree(theirs, file))
+      assert.equal(world.content(file), 'magic:lost of us')
+      assert.equal(ours.limit(lease, 1000, null, 0), 'ended')
+      assert.equal(ours.enterGuard(lease), false)
+      assert.equal(ours.names(lease, file.lockfile), false)
+      assert.equal(ours.write(lease, bytes('too late')), false)
+      const next = held(theirs, file)
+      ours.exitGuard(lease)
+      free(ours, lease)
+      assert.ok(!isFree(ours, file))
+      free(theirs, next)
+    },
+  },
+  {
+    title: 'guards keep a lease past its limit, none is entered then, and it goes with the last',
+    run(world) {
+      const [ours, theirs, file] = [world.open(), world.open(), world.target()]
+      const lease = held(ours, file)
+      assert.ok(ours.enterGuard(lease) && ours.enterGuard(lease))
+      assert.equal(ours.limit(lease, 20, null, 0), 'limited')
+      world.blockUntil(() => {
+        if (!ours.enterGuard(lease)) return true
+        ours.exitGuard(lease)
+        return false
+      })
+      assert.ok(!isFree(theirs, file))
+      ours.exitGuard(lease)
+      assert.ok(!isFree(theirs, file))
+      ours.exitGuard(lease)
+      world.blockUntil(() => isFree(theirs, file))
+    },
+  },
+  {
+    title: 'a limit can be put off and lifted; a release frees although a guard is open',
+    run(world) {
+      const [ours, theirs, file] = [world.open(), world.open(), world.target()]
+      const [lifted, later, sooner] = [held(ours, file), world.target(), world.target()]
+      ours.limit(lifted, 20, null, 0)
+      assert.equal(ours.limit(lifted, Infinity, null, 0), 'limited')
+      const postponed = held(ours, later)
+      ours.limit(postponed, 20, null, 0)
+      assert.equal(ours.limit(postponed, 1e15, null, 0), 'limited')
+      ours.limit(held(ours, sooner), 40, null, 0)
+      world.blockUntil(() => isFree(theirs, sooner)) // by now the first limits would have been seen
+      assert.ok(!isFree(theirs, file) && !isFree(theirs, later))
+      assert.ok(ours.enterGuard(lifted))
+      free(ours, lifted)
+      free(ours, postponed)
+      assert.ok(isFree(theirs, file) && isFree(theirs, later))
+    },
+  },
+  {
+    title: 'a granted wait that is not claimed in time is freed, and replaced when it is claimed',
+    async run(world) {
+      const [ours, theirs] = [world.open(), world.open()]
+      for (const [grace, rest] of [
+        [20, Infinity],
+        [Infinity, 20],
+      ] as const) {
+        const file = world.target()
+        const settled = settledBy(ours)
+        const first = held(theirs, file)
+        const lease = waiting(ours, file)
+        ours.limitWait(lease, grace, rest)
+        free(theirs, first)
+        await world.until(() => settled.includes(lease))
+        world.blockUntil(() => isFree(theirs, file))
+        assert.equal(ours.claim(lease, file.lockfile).kind, 'replaced')
+      }
+    },
+  },
+  {
+    title: 'a granted wait that is claimed in time is without limit',
+    async run(world) {
+      const [ours, theirs, file, other] = [world.open(), world.open(), world.target(), world.target()]
+      const settled = settledBy(ours)
+      const first = held(theirs, file)
+      const lease = waiting(ours, file)
+      ours.limitWait(lease, 5000, 5000)
+      free(theirs, first)
+      await world.until(() => settled.includes(lease))
+      assert.equal(ours.claim(lease, file.lockfile).kind, 'granted')
+      ours.limit(held(ours, other), 20, null, 0)
+      world.blockUntil(() => isFree(theirs, other))
+      assert.ok(!isFree(theirs, file))
+      assert.ok(ours.enterGuard(lease))
+      free(ours, lease)
     },
   },
   {

@@ -8,6 +8,8 @@ import { contract, type ContractWorld } from './contract.js'
 function fakeWorld(): ContractWorld {
   const system = new FakeSystem()
   let files = 0
+  let time = 0
+  system.now = () => time
   const named = (path: string) => ({ target: path, lockfile: `${path}.hold`, filesystem: LOCAL, ...SURE })
   return {
     open: () => system.open(),
@@ -28,6 +30,10 @@ function fakeWorld(): ContractWorld {
       system.deliver()
       expect(condition()).toBe(true)
       return Promise.resolve()
+    },
+    blockUntil(condition) {
+      for (; !condition() && time < 1000; system.watch()) time++
+      expect(condition()).toBe(true)
     },
   }
 }
