@@ -157,6 +157,14 @@ export class FakeSystem {
     }
   }
 
+  /** The thread of a kernel ends: what it held or was granted is free, guarded or not, and what it waits for is orphaned. */
+  terminate(kernel: FakeKernel): void {
+    kernel.onSettled = () => {}
+    const leases = this.leasesOf(kernel)
+    for (const lease of leases) if (lease.state === 'waiting') lease.state = 'orphaned'
+    for (const lease of leases) if (lease.state !== 'orphaned') this.end(lease)
+  }
+
   /** Nothing holds, waits or lies around for this file any more. */
   isQuiet(path: string): boolean {
     return this.files.get(path)?.claims.length === 0
