@@ -2,10 +2,12 @@
 // subscriber an event costs one branch.
 //
 // Events are delivered a little later, in a microtask and in order, because subscribers may acquire and release, and must
-// not do so in the middle of a grant. releaseAll() and statistics deliver what is due before they return.
-import { channel, tracingChannel, type Channel } from 'node:diagnostics_channel'
+// not do so in the middle of a grant. releaseAll() delivers what is due before it returns. Statistics count where an event
+// happens, so they are never behind.
+import { channel, subscribe, tracingChannel, unsubscribe, type Channel } from 'node:diagnostics_channel'
 
 import type { DeadlockStep, LostReason } from './errors.js'
+import type { HoldInfo } from './hold-info.js'
 import type { LockRecord } from './record.js'
 
 /** Whose event it is. Names are null where they were not given. */
@@ -97,16 +99,49 @@ export interface FallbackFilesystem {
   source: string
 }
 
-/** The tracing channel `holdfast:acquire`: one for each request that may wait, from the call to its answer. */
+/** What became of a request. `aborted`: by its signal. `failed`: the system refused, and everything else. */
+export type AcquireOutcome = 'granted' | 'timeout' | 'aborted' | 'owner-closed' | 'deadlock' | 'failed'
+
+/**
+ * The tracing channel `holdfast:acquire`: one for each request that may wait, from the call to its answer. It is one object
+ * from its first event to its last. `queued` counts the request itself if it waits, and is known from `end` on.
+ */
 export interface AcquireTrace extends LockEvent {
   timeout: number
   /** Milliseconds; 0 until it is answered. */
   waited: number
+  /** Null until it is answered. */
+  outcome: AcquireOutcome | null
+  /** The hold, once it is granted. */
+  result?: HoldInfo
+  /** Why it was not granted. */
+  error?: unknown
+}
+
+/**
+ * Functions that count, and do nothing else: they are called at once, before any subscriber and in the middle of a grant. Each
+ * copy of the package has its own, while channels belong to all copies.
+ */
+export class Tally<Event> {
+  private counters: readonly ((event: Event) => void)[] = []
+
+  count(event: Event): void {
+    for (const counter of this.counters) counter(event)
+  }
+
+  /** Answers how to end it. */
+  add(counter: (event: Event) => void): () => void {
+    this.counters = [...this.counters, counter]
+    return () => {
+      this.counters = this.counters.filter((other) => other !== counter)
+    }
+  }
 }
 
 /** A channel and the type of what it carries. */
 export class Topic<Event> {
   private readonly channel: Channel
+  private readonly tally = new Tally<Event>()
 
   constructor(name: string) {
     this.channel = channel(name)
@@ -118,8 +153,14 @@ export class Topic<Event> {
   }
 
   publish(event: Event): void {
-    if (due.length === 0) queueMicrotask(deliverEvents)
-    due.push(() => this.channel.publish(event))
+    this.tally.count(event)
+    if (due.length === 0) void Promise.resolve().then(deliverEvents)
+    due.push({ channel: this.channel, event })
+  }
+
+  /** Counts every event from now on; makes it wanted. Answers how to end it. */
+  count(counter: (event: Event) => void): () => void {
+    return counted(this.channel, this.tally, counter)
   }
 }
 
@@ -133,24 +174,61 @@ export const deadlocked = new Topic<DeadlockEvent>('holdfast:deadlock')
 const fallback = new Topic<FallbackEvent>('holdfast:fallback')
 
 export const acquiring = tracingChannel<unknown, AcquireTrace>('holdfast:acquire')
+/** Requests that were not answered at once. */
+export const waiting = new Tally<AcquireTrace>()
+/** Requests that are answered. */
+export const answered = new Tally<AcquireTrace>()
+/** Counting makes no event wanted here: where nobody subscribes, some of these are warnings. */
+export const fallbacks = new Tally<FallbackEvent>()
 
-let due: (() => void)[] = []
+/** Has the requests from now on traced, and counts them. Answers how to end it. */
+export function countAcquires(counter: {
+  waits(trace: AcquireTrace): void
+  answered(trace: AcquireTrace): void
+}): () => void {
+  const ends = [
+    waiting.add((trace) => counter.waits(trace)),
+    counted(acquiring.asyncEnd, answered, (trace) => counter.answered(trace)),
+  ]
+  return () => {
+    for (const end of ends) end()
+  }
+}
+
+/** A channel with a subscriber has its events made. */
+function counted<Event>(channel: Channel, tally: Tally<Event>, counter: (event: Event) => void): () => void {
+  const subscriber = (): void => undefined
+  const end = tally.add(counter)
+  subscribe(channel.name, subscriber)
+  return () => {
+    unsubscribe(channel.name, subscriber)
+    end()
+  }
+}
+
+let due: { readonly channel: Channel; readonly event: unknown }[] = []
 
 /** Delivers what is due now. Never called in the middle of a grant. */
 export function deliverEvents(): void {
   while (due.length > 0) {
     const now = due
     due = []
-    for (const publish of now) publish()
+    for (const { channel, event } of now) channel.publish(event)
   }
 }
 
 export function publishFallback(event: FallbackEvent): void {
+  fallbacks.count(event)
+  publish(event)
+}
+
+function publish(event: FallbackEvent): void {
   if (fallback.wanted) fallback.publish(event)
 }
 
 /** Nobody may find out too late that a lock may not exclude: where nobody subscribes, it is a warning of the process. */
 export function publishFilesystem(event: FallbackEvent & { filesystem: FallbackFilesystem }): void {
-  if (fallback.wanted || event.filesystem.kind === 'network') publishFallback(event)
+  fallbacks.count(event)
+  if (fallback.wanted || event.filesystem.kind === 'network') publish(event)
   else process.emitWarning(event.reason, { type: 'HoldfastWarning', code: 'HOLDFAST_FILESYSTEM' })
 }

@@ -4,7 +4,8 @@ import { acquireAll, type Acquire } from './coordination/acquire-all.js'
 import { Coordinator } from './coordination/coordinator.js'
 import type { HoldState } from './coordination/hold-state.js'
 import { systemError } from './coordination/system-error.js'
-import { acquiring, deliverEvents, type AcquireTrace } from './events.js'
+import { LockError, type LockErrorCode } from './errors.js'
+import * as events from './events.js'
 import type { HoldInfo } from './hold-info.js'
 import { HoldSet } from './hold-set.js'
 import { Hold } from './hold.js'
@@ -24,6 +25,7 @@ import {
   type TryAcquireOptions,
 } from './options.js'
 
+type AcquireOutcome = events.AcquireOutcome
 type Path = string | URL
 type Section<T> = (hold: Hold) => T | Promise<T>
 
@@ -74,13 +76,21 @@ export class Holdfast {
   }
 
   holds(): HoldInfo[] {
+    this.#expireHolds()
     return this.#opened?.holds.map(({ info }) => info) ?? []
   }
 
   releaseAll(reason?: unknown): number {
     const ended = this.#opened?.holds.filter((hold) => hold.end('released-all', reason)).length ?? 0
-    deliverEvents()
+    events.deliverEvents()
     return ended
+  }
+
+  /** What is past its deadline is ended before it is left out of what is held: timers may be late. */
+  #expireHolds(): void {
+    if (this.#opened === undefined) return
+    const queues = new Set([...this.#opened.queuesByPath.values(), ...this.#opened.detachedQueues])
+    for (const hold of [...queues].flatMap((queue) => [...queue.holds])) hold.expire()
   }
 
   #handle(state: HoldState): Hold {
@@ -91,6 +101,7 @@ export class Holdfast {
 
   /** Told to whoever traces. */
   readonly #acquire: Acquire = (request, resolve, reject, started) => {
+    const { acquiring } = events
     if (!acquiring.hasSubscribers) {
       this.#coordinator.acquire(request, resolve, reject, started)
       return
@@ -98,21 +109,32 @@ export class Holdfast {
     let state: HoldState | undefined
     const trace = traceOf(request)
     const begun = started ?? this.#clock.now()
-    const answered = acquiring.tracePromise(
+    const answered = (outcome: AcquireOutcome): void => {
+      trace.waited = this.#clock.now() - begun
+      trace.outcome = outcome
+      events.answered.count(trace)
+    }
+    const told = acquiring.tracePromise(
       () =>
         new Promise<HoldInfo>((answer, refuse) => {
           const granted = (hold: HoldState): void => {
             state = hold
+            answered('granted')
             answer(hold.info)
           }
-          this.#coordinator.acquire(request, granted, refuse, begun)
+          const refused = (error: unknown): void => {
+            answered(outcomeOf(error, request))
+            // Whatever a signal was aborted with.
+            // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+            refuse(error)
+          }
+          this.#coordinator.acquire(request, granted, refused, begun)
           trace.queued = this.#coordinator.queuedFor(request)
-        }).finally(() => {
-          trace.waited = this.#clock.now() - begun
+          if (trace.outcome === null) events.waiting.count(trace)
         }),
       trace,
     )
-    answered.then(() => state !== undefined && resolve(state), reject)
+    told.then(() => state !== undefined && resolve(state), reject)
   }
 
   readonly #locate: Locate = (path, where) => {
@@ -129,7 +151,7 @@ export class Holdfast {
   }
 }
 
-function traceOf({ file, mode, owner, label, timeout }: Request): AcquireTrace {
+function traceOf({ file, mode, owner, label, timeout }: Request): events.AcquireTrace {
   return {
     path: file.target,
     lockfile: file.lockfile,
@@ -139,5 +161,17 @@ function traceOf({ file, mode, owner, label, timeout }: Request): AcquireTrace {
     timeout,
     queued: 0,
     waited: 0,
+    outcome: null,
   }
+}
+
+const OUTCOMES: Partial<Record<LockErrorCode, AcquireOutcome>> = {
+  ERR_LOCK_TIMEOUT: 'timeout',
+  ERR_LOCK_OWNER_CLOSED: 'owner-closed',
+  ERR_LOCK_DEADLOCK: 'deadlock',
+}
+
+function outcomeOf(error: unknown, { signal }: Request): AcquireOutcome {
+  if (signal?.aborted === true && error === signal.reason) return 'aborted'
+  return (error instanceof LockError ? OUTCOMES[error.code] : undefined) ?? 'failed'
 }

@@ -73,6 +73,7 @@ export function releaseAll(reason?: unknown): number {
 export { isLockError, LockDeadlockError, LockError, LockLostError, LockTimeoutError } from './errors.js'
 export type { DeadlockStep, LockErrorCode, LockHolder, LostReason, ProcessHolder } from './errors.js'
 export type {
+  AcquireOutcome,
   AcquireTrace,
   DeadlockEvent,
   FallbackEvent,
