@@ -23,6 +23,8 @@ export interface Wish {
 /** One hold, until nothing is left of it. */
 export interface Claim extends Wish {
   readonly inode: object
+  /** How the system holds the lock for it: whoever re-enters shares the lock of the hold that lets it in. */
+  readonly lock: Mode
   deadline: number
   guards: number
   /** Why it ended, by whatever came first. */
@@ -139,10 +141,16 @@ export class ReferenceModel {
 
   granted(id: string): void {
     const wish = this.wishes.get(id)
-    if (wish === undefined) return this.violate(`${id} was granted after it had been answered`)
+    if (wish === undefined) {
+      this.violate(`${id} was granted after it had been answered`)
+      return
+    }
     this.wishes.delete(id)
     const inode = this.world.inodeOf(wish.path)
-    if (inode === undefined) return this.violate(`${id} was granted a file that ${wish.path} does not name`)
+    if (inode === undefined) {
+      this.violate(`${id} was granted a file that ${wish.path} does not name`)
+      return
+    }
     if (wish.doomed !== null) this.violate(`${id} was granted although it was ${wish.doomed}`)
     const there = [...this.claims.values()].filter((claim) => claim.inode === inode && this.keeps(claim))
     const enters = there.some((claim) => same(claim, wish) && this.held(claim))
@@ -154,12 +162,16 @@ export class ReferenceModel {
     this.note(enters ? 're-entered' : there.length > 0 ? 'shared' : 'granted')
     if (!enters) this.judgeOrder(wish)
     const deadline = this.world.now() + wish.maxHold
-    this.claims.set(id, { ...wish, inode, deadline, guards: 0, ended: null, told: false, swept: false })
+    const lock = enters && there.some((claim) => claim.lock === 'exclusive') ? 'exclusive' : wish.mode
+    this.claims.set(id, { ...wish, inode, lock, deadline, guards: 0, ended: null, told: false, swept: false })
   }
 
   refused(id: string, code: string): void {
     const wish = this.wishes.get(id)
-    if (wish === undefined) return this.violate(`${id} was rejected after it had been answered`)
+    if (wish === undefined) {
+      this.violate(`${id} was rejected after it had been answered`)
+      return
+    }
     this.wishes.delete(id)
     this.note(code)
     if (code === 'ERR_LOCK_TIMEOUT') {
@@ -176,7 +188,9 @@ export class ReferenceModel {
 
   /** A circle that a request was refused for: each step waits for something of the next one's owner. */
   refusedCircle(wish: Wish, cycle: readonly { readonly owner: string; readonly path: string }[]): void {
-    const things = [wish, ...this.wishes.values(), ...this.remaining()].filter(({ thread }) => thread === wish.thread)
+    // Of several holds that end in one call, some may not have ended yet.
+    const claims = [...this.claims.values()].filter((claim) => this.keeps(claim) || this.lingers(claim) || !claim.told)
+    const things = [wish, ...this.wishes.values(), ...claims].filter(({ thread }) => thread === wish.thread)
     for (const [index, { owner, path }] of cycle.entries()) {
       const next = cycle[(index + 1) % cycle.length]?.owner
       const step = `${owner} for ${path} of ${next} in the circle of ${wish.id}`
@@ -241,7 +255,8 @@ export class ReferenceModel {
       if (wish.owner === null || this.replaced.has(wish.path)) continue
       for (const other of this.claims.values()) {
         if (!this.held(other) || other.inode !== this.world.inodeOf(wish.path) || other.owner === null) continue
-        if (other.thread !== wish.thread || other.owner === wish.owner || bothShared(wish, other)) continue
+        if (other.thread !== wish.thread || other.owner === wish.owner) continue
+        if (wish.mode === 'shared' && other.lock === 'shared') continue
         edges.set(wish.owner, (edges.get(wish.owner) ?? new Set()).add(other.owner))
       }
     }
@@ -282,12 +297,13 @@ export class ReferenceModel {
 
   /** What only a guard keeps, past its deadline, cannot be shared any more: the lock goes with the last guard. */
   private excludes(claim: Claim, wish: Wish): boolean {
-    return !bothShared(claim, wish) || (claim.thread === wish.thread && !this.held(claim))
+    const shared = claim.lock === 'shared' && wish.mode === 'shared'
+    return !shared || (claim.thread === wish.thread && !this.held(claim))
   }
 
   /** Those of one thread and path are served as they came; where a path changed its file, they may be in two lines. */
   private judgeOrder(wish: Wish): void {
-    if (this.replaced.has(wish.path)) return
+    if ([...this.replaced].some((path) => this.related({ path }, wish))) return
     for (const other of this.wishes.values()) {
       if (other.thread !== wish.thread || other.path !== wish.path || Number(other.id) > Number(wish.id)) continue
       if (other.doomed !== null || other.timeout === 0) continue
@@ -298,7 +314,8 @@ export class ReferenceModel {
 
   private group(path: string): string {
     let root = path
-    for (let next = this.merged.get(root); next !== undefined && next !== root; next = this.merged.get(root)) root = next
+    for (let next = this.merged.get(root); next !== undefined && next !== root; next = this.merged.get(root))
+      root = next
     return root
   }
 }
