@@ -14,7 +14,7 @@ import { deliverEvents } from '../../src/events.js'
 import type { Mode } from '../../src/kernel/kernel.js'
 import { acquireRequest, tryRequest, type AcquireOptions, type Locate } from '../../src/options.js'
 import { Owner } from '../../src/owner.js'
-import { FakeWorld, type FakeThread } from '../helpers/fake-world.js'
+import { FakeWorld, microtasks, type FakeThread } from '../helpers/fake-world.js'
 import { ReferenceModel, type Claim, type Wish } from '../helpers/reference-model.js'
 
 const THREADS = 3
@@ -541,9 +541,12 @@ const EVENTS = [
   ...['aborted', 'ERR_LOCK_TIMEOUT', 'ERR_LOCK_OWNER_CLOSED', 'ERR_LOCK_DEADLOCK'],
 ]
 
-test('whatever is called in whatever order, holds exclude each other, end once, and leave nothing behind', () => {
-  fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }), play), {
-    numRuns: Number(process.env['HOLDFAST_RUNS'] ?? 1000),
+test('whatever is called in whatever order, holds exclude each other, end once, and leave nothing behind', async () => {
+  const schedule = fc.array(step, { minLength: 1, maxLength: 80, size: 'max' })
+  const property = fc.asyncProperty(schedule, async (steps) => {
+    play(steps)
+    await microtasks()
   })
+  await fc.assert(property, { numRuns: Number(process.env['HOLDFAST_RUNS'] ?? 1000) })
   for (const event of EVENTS) expect(seen.get(event) ?? 0, event).toBeGreaterThan(10)
 }, 600_000)
