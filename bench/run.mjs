@@ -19,8 +19,11 @@ import * as row6 from './rows/6-fairness.mjs'
 import * as row7 from './rows/7-many-files.mjs'
 import * as row8 from './rows/8-idle.mjs'
 import * as row9 from './rows/9-first-lock.mjs'
+import * as row10 from './rows/10-owner.mjs'
+import * as row11 from './rows/11-guard.mjs'
+import * as row12 from './rows/12-events.mjs'
 
-const ROWS = [row1, row2, row3, row4, row5, row6, row7, row8, row9]
+const ROWS = [row1, row2, row3, row4, row5, row6, row7, row8, row9, row10, row11, row12]
 const COMMAND = 'npm run bench'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })

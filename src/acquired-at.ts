@@ -1,10 +1,10 @@
 // Where a lock was acquired: the stack of the call, for error messages and leaks.
 //
-// Taking it is cheap, the text is not, so the text is made when somebody asks, or once the hold turns out to last: until
-// then the stack refers to the objects that called, and they must not be kept alive by a lock they forgot.
+// The text is made when somebody asks, or once the hold turns out to last: until then the stack refers to the objects that
+// called, and they must not be kept alive by a lock they forgot.
 
 /** The frames of this package are at the top. */
-const FRAMES = 8
+const FRAMES = 12
 const MOST_LINES = 4
 
 const OWN_FOLDER = new URL('.', import.meta.url).href

@@ -1,6 +1,6 @@
 // Arguments in, one checked request out. Every refusal names the option and what was expected. Options are read once,
 // as own properties, so that nothing arrives through a prototype; an unknown option is a mistake, not a wish.
-import { AcquiredAt, tracesAll } from './acquired-at.js'
+import type { AcquiredAt } from './acquired-at.js'
 import { boolean, duration, entries, path as pathText, signal, text, timeout } from './arguments.js'
 import { OwnerState } from './coordination/owner-state.js'
 import { invalidType, invalidValue, outOfRange } from './errors.js'
@@ -111,7 +111,6 @@ function request(
   values.signal?.throwIfAborted()
   const file = locate(path, { lockfile: values.lockfile, strict: values.filesystem === 'strict', atOnce })
   owner?.refuseIfClosed(file)
-  const named = owner !== null && owner.label !== ''
   return {
     file,
     mode: values.mode ?? 'exclusive',
@@ -122,7 +121,7 @@ function request(
     maxHold: Math.min(values.maxHold ?? Infinity, owner?.maxHold ?? Infinity),
     keep: values.keep ?? false,
     record: values.record ?? true,
-    acquiredAt: named || tracesAll ? new AcquiredAt() : null,
+    acquiredAt: null,
   }
 }
 

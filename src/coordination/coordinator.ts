@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.js'
 import type { Kernel, Lease, LockTarget } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import { Arrival, type Settling } from './arrival.js'
+import { CallSites } from './call-sites.js'
 import { Deadlines } from './deadlines.js'
 import { FileQueue, type Registry } from './file-queue.js'
 import type { HoldState } from './hold-state.js'
@@ -16,6 +17,7 @@ export class Coordinator implements Registry {
   readonly clock: Clock
   readonly turn: Turn
   readonly deadlines: Deadlines
+  private readonly callSites: CallSites
   readonly queuesByPath = new Map<string, FileQueue>()
   readonly arrivals = new Map<string, Arrival>()
   readonly waits = new Map<Lease, Settling>()
@@ -26,6 +28,7 @@ export class Coordinator implements Registry {
     this.clock = clock
     this.turn = new Turn(clock)
     this.deadlines = new Deadlines(clock)
+    this.callSites = new CallSites(clock)
     kernel.onSettled = (lease) => this.waits.get(lease)?.settled(lease)
   }
 
@@ -40,13 +43,17 @@ export class Coordinator implements Registry {
       this.acquireNow(request, resolve, reject)
       return
     }
+    request.acquiredAt = this.callSites.ofOwner(request.owner)
     const line = this.lineFor(request.file, 0)
     const waiter = new Waiter(request, line, this.clock, started, resolve, reject)
     line.enqueue(waiter)
+    if (waiter.answered) return
+    request.acquiredAt ??= this.callSites.ofWait(request.owner)
     waiter.arm(this.deadlines)
   }
 
   tryAcquire(request: Request): HoldState | null {
+    request.acquiredAt = this.callSites.ofOwner(request.owner)
     try {
       return this.queueFor(request.file.lockfile).tryNow(request)
     } catch (error) {

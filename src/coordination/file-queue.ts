@@ -381,10 +381,10 @@ export class FileQueue implements Line, Holding, Settling {
   }
 
   private hold(tenure: Tenure, request: Request, waited: number): HoldState {
+    const reentered = events.held.wanted && request.owner !== null && tenure.isHeldBy(request.owner)
     const hold = tenure.enter(request)
     if (events.held.wanted) {
-      const reentered = tenure.holds.size > 1 && request.owner !== null
-      events.held.publish({ ...hold.event, fence: hold.fence, waited, reentered })
+      events.held.publish(hold.beginEvent(waited, reentered))
     }
     if (hold.recoveredFrom !== null && events.recovered.wanted) {
       events.recovered.publish({ ...hold.event, record: hold.recoveredFrom })

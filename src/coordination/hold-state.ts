@@ -251,6 +251,37 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
     }
   }
 
+  // The next two come with every hold, so they are made in one piece.
+
+  beginEvent(waited: number, reentered: boolean): events.HoldEvent {
+    const { file, mode, label } = this.request
+    return {
+      path: file.target,
+      lockfile: file.lockfile,
+      mode,
+      owner: ownerLabel(this.owned),
+      label: label ?? null,
+      queued: this.holding.queued,
+      fence: this.fence,
+      waited,
+      reentered,
+    }
+  }
+
+  private get releaseEvent(): events.ReleaseEvent {
+    const { file, mode, label } = this.request
+    return {
+      path: file.target,
+      lockfile: file.lockfile,
+      mode,
+      owner: ownerLabel(this.owned),
+      label: label ?? null,
+      queued: this.holding.queued,
+      fence: this.fence,
+      heldFor: this.heldFor,
+    }
+  }
+
   /** What every event tells of it. */
   get event(): events.LockEvent {
     const { file, mode, label } = this.request
@@ -275,11 +306,11 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
   }
 
   private publishEnd(cause: unknown): void {
-    const { fence, guards, reason } = this
+    const { guards, reason } = this
     if (reason === null) {
-      if (events.released.wanted) events.released.publish({ ...this.event, fence, heldFor: this.heldFor })
+      if (events.released.wanted) events.released.publish(this.releaseEvent)
     } else if (events.revoked.wanted) {
-      events.revoked.publish({ ...this.event, fence, heldFor: this.heldFor, reason, cause, guards })
+      events.revoked.publish({ ...this.releaseEvent, reason, cause, guards })
     }
   }
 

@@ -2,7 +2,6 @@
 //
 // The deadline counts from the call, queueing included. It settles once, and on every way out the timer is cancelled
 // and the listener removed.
-import { AcquiredAt } from '../acquired-at.js'
 import type { Clock, Timer } from '../kernel/clock.js'
 import type { Request } from '../options.js'
 import type { Linked } from './linked-list.js'
@@ -50,9 +49,7 @@ export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
 
   /** For a waiter that was not answered at once. */
   arm(deadlines: Deadlines): void {
-    if (this.settled) return
     const { timeout, signal, owner } = this.request
-    this.request.acquiredAt ??= new AcquiredAt()
     if (timeout !== Infinity) deadlines.add(this)
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal.reason))
     owner?.addWait(this)
