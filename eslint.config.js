@@ -17,6 +17,11 @@ const DIRECTION = [
     from: ['./src/kernel/native-kernel.ts', './src/kernel/load-addon.ts'],
     message: 'coordination knows the seam, not the addon',
   },
+  {
+    target: ['./src/coordination', './src/kernel'],
+    from: ['./src/stats.ts', './src/stats'],
+    message: 'an entry point of its own costs nothing where it is not asked for',
+  },
 ]
 
 export default tseslint.config(

@@ -22,7 +22,7 @@ const DIRECTIONS: readonly Direction[] = [
   },
   {
     from: /^coordination\//,
-    to: /^(hold|hold-set|holdfast|index|inspect)\.ts$/,
+    to: /^(hold|hold-set|holdfast|index|inspect|stats)\.ts$|^stats\//,
     because: 'coordination knows no handles and no public functions',
   },
   {
@@ -40,9 +40,27 @@ const DIRECTIONS: readonly Direction[] = [
     to: /^kernel\/native-kernel\.ts$/,
     because: 'the engine is chosen in one place',
   },
-  { from: /^/, to: /^index\.ts$/, because: 'the public names are for others' },
+  { from: /^(?!stats\.ts$)/, to: /^index\.ts$/, because: 'the public names are for others' },
+  {
+    from: /^(?!stats\.ts$|stats\/)/,
+    to: /^stats(\.ts$|\/)/,
+    because: 'an entry point of its own costs nothing where it is not asked for',
+  },
+  {
+    from: /^stats(\.ts$|\/)/,
+    to: /^(coordination|kernel)\/|^(hold|hold-set|holdfast|inspect|options|owner)\.ts$/,
+    because: 'statistics know events and public names, nothing of what makes them',
+  },
   { from: /^(?!kernel\/load-addon\.ts$)/, to: /^(?!node:)(?!.*\.ts$)/, because: 'only the addon needs a package' },
 ]
+
+/** What the files of the built package import. */
+interface Loads {
+  readonly names: string[]
+  readonly index: string[]
+  readonly core: string[]
+  readonly stats: string[]
+}
 
 function sources(folder: string): { file: string; text: string }[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -73,6 +91,9 @@ describe('imports', () => {
       ['kernel/kernel.ts', ['options.ts']],
       ['coordination/turn.ts', ['hold.ts', 'kernel/native-kernel.ts', 'kernel/kernel.ts']],
       ['holdfast.ts', ['kernel/load-addon.ts', 'index.ts', 'left-pad', 'node:fs']],
+      ['index.ts', ['stats.ts']],
+      ['stats.ts', ['index.ts', 'stats/collector.ts', 'holdfast.ts']],
+      ['stats/collector.ts', ['events.ts', 'index.ts', 'coordination/turn.ts']],
     ])
     expect(violations(bad, DIRECTIONS).map((text) => text.replace(/:(?= ).*/, ''))).toEqual([
       'kernel/clock.ts imports coordination/turn.ts',
@@ -83,6 +104,10 @@ describe('imports', () => {
       'holdfast.ts imports kernel/load-addon.ts',
       'holdfast.ts imports index.ts',
       'holdfast.ts imports left-pad',
+      'index.ts imports stats.ts',
+      'stats.ts imports holdfast.ts',
+      'stats/collector.ts imports index.ts',
+      'stats/collector.ts imports coordination/turn.ts',
     ])
   })
 
@@ -183,9 +208,11 @@ describe('the addon', () => {
 
 describe('the package', () => {
   const names = [
+    'LockDeadlockError',
     'LockError',
     'LockLostError',
     'LockTimeoutError',
+    'Owner',
     'acquire',
     'acquireAll',
     'holds',
@@ -201,8 +228,25 @@ describe('the package', () => {
     expect(JSON.parse(node('--input-type=module', '-e', script).stdout)).toEqual(names)
   })
 
-  test('has no back door to its inner files', () => {
-    const script = `await import('holdfast/dist/index.js')`
+  test('has statistics at an entry point of their own, which nobody loads who does not ask for them', () => {
+    const script = `
+      import { readFileSync } from 'node:fs'
+      const names = Object.keys(await import('holdfast/stats'))
+      const loads = (file) => {
+        const text = readFileSync(new URL(file, import.meta.resolve('holdfast')), 'utf8')
+        return [...text.matchAll(/from "(.*?)"|import\\("(.*?)"\\)/g)].map((match) => match[1] ?? match[2])
+      }
+      console.log(JSON.stringify({ names, index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js') }))`
+    const { names, index, core, stats } = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
+    expect(names).toEqual(['collectStats'])
+    expect(index).toEqual(['./core.js'])
+    expect(core.filter((file) => !file.startsWith('node:'))).toEqual([])
+    expect(core).not.toContain('node:perf_hooks')
+    expect(stats).toContain('./core.js')
+  })
+
+  test.for(['index', 'core', 'stats'])('has no back door to its inner files: dist/%s.js', (file) => {
+    const script = `await import('holdfast/dist/${file}.js')`
     expect(node('--input-type=module', '-e', script).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED')
   })
 

@@ -86,7 +86,14 @@ test('CommonJS under module node16 is told by TypeScript that it needs an import
 
 describe('the packed files', () => {
   test('hold all that is imported, and the sources of the addon', () => {
-    const needed = ['dist/index.js', 'dist/index.d.ts', 'dist/kernel/kernel.d.ts']
+    const needed = [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/core.js',
+      'dist/stats.js',
+      'dist/stats.d.ts',
+      'dist/kernel/kernel.d.ts',
+    ]
     const native = [
       'native/binding.gyp',
       'native/sources.txt',

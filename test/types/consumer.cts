@@ -1,9 +1,12 @@
 // A program in CommonJS: Node's require() loads the ES module. It is compiled, never run.
 import holdfast = require('holdfast')
+import stats = require('holdfast/stats')
 
 export async function main(): Promise<void> {
   const hold: holdfast.Hold = await holdfast.acquire('file', { timeout: 1 })
   hold.release()
+  const held: number = stats.collectStats().snapshot().total.held
+  console.log(held)
   // @ts-expect-error there is no such function
   holdfast.lock('file')
 }

@@ -19,6 +19,7 @@ import {
   type LockRecord,
   type LockState,
 } from 'holdfast'
+import { collectStats, type FileStats, type Stats, type StatsCollector, type Times } from 'holdfast/stats'
 
 const options: AcquireOptions = { mode: 'shared', timeout: 1000, signal: AbortSignal.timeout(5), label: 'consumer' }
 
@@ -56,6 +57,19 @@ export async function scoped(): Promise<void> {
   await using hold = await acquire('file')
   using other = tryAcquire('other')
   console.log(set, hold, other)
+}
+
+export function watched(): string[] {
+  using collector: StatsCollector = collectStats({ files: 10 })
+  const stats: Stats = collector.snapshot()
+  const wait: Times = stats.total.wait
+  const busiest: FileStats | undefined = stats.files[0]
+  const leaks: number = stats.total.revoked.collected
+  // @ts-expect-error a release is no revocation
+  const released: number = stats.total.revoked.released
+  // @ts-expect-error there is no such option
+  collectStats({ file: 10 })
+  return [`${wait.p99}`, `${busiest?.lockfile}`, `${leaks} ${released}`]
 }
 
 export function explain(error: unknown): string {

@@ -1,0 +1,15 @@
+// One file for each entry point, and one for what they share, so that they are one instance of it. Few files make a short
+// import.
+import { defineConfig } from 'rolldown'
+
+export default defineConfig({
+  input: { index: 'src/index.ts', stats: 'src/stats.ts' },
+  platform: 'node',
+  output: {
+    dir: 'dist',
+    format: 'esm',
+    codeSplitting: { groups: [{ name: 'core', minShareCount: 2 }] },
+    chunkFileNames: '[name].js',
+    minifyInternalExports: false,
+  },
+})
