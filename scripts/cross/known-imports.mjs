@@ -49,7 +49,7 @@ export const WINDOWS = {
       AcquireSRWLockExclusive CloseHandle CreateFileW CreateThread FindClose FindFirstFileW GetDriveTypeA
       GetFileAttributesW GetFileInformationByHandle GetFileInformationByHandleEx GetFileType GetLastError
       GetLogicalDrives GetModuleHandleExW GetModuleHandleW GetProcAddress InitializeConditionVariable LockFileEx
-      MultiByteToWideChar ReadFile ReleaseSRWLockExclusive Sleep SleepConditionVariableSRW UnlockFileEx
+      MultiByteToWideChar QueryPerformanceCounter QueryPerformanceFrequency ReadFile ReleaseSRWLockExclusive Sleep SleepConditionVariableSRW UnlockFileEx
       WakeAllConditionVariable WriteFile
 
       DeleteCriticalSection EnterCriticalSection InitializeCriticalSection LeaveCriticalSection TlsGetValue
