@@ -88,26 +88,29 @@ test('with holdfast the zombie lane releases its own hold only, which has ended 
   expect(await lateRelease(lanes, path, async () => {})).toMatch(/^Timed out after \d+ ms waiting for .*"session"/)
 })
 
-test('with holdfast the lane that timed out is told, and cannot write any more', async () => {
+test('with holdfast the lane that timed out is told, and cannot write while another lane has the lock', async () => {
   const path = file()
   const timedOut = new AbortController()
   const reason = new Error('the lane timed out')
-  const lane = holdfastLanes(holdfast).lane('main', timedOut.signal)
-  const { lock } = await runOverCall(lane, path)
+  const lanes = holdfastLanes(holdfast, { timeout: Infinity })
+  const { lock } = await runOverCall(lanes.lane('main', timedOut.signal), path)
   const { signal } = lock
+  const waiting = lanes.lane('session').acquire(path)
   timedOut.abort(reason)
 
   expect(lock.held).toBe(false)
   expect(signal.reason).toMatchObject({ code: 'ERR_LOCK_LOST', reason: 'owner-closed', cause: reason })
+  const session = await waiting
   let written = false
   const writing = lock.guard(() => {
     written = true
   })
   await expect(writing).rejects.toMatchObject({ code: 'ERR_LOCK_LOST', reason: 'owner-closed' })
   expect(written).toBe(false)
+  expect(session.held).toBe(true)
 })
 
-test('with holdfast all that a lane waits for is rejected with it, and it never takes a lock again', async () => {
+test('with holdfast all that a lane waits for is rejected with it, while the lock is held, and it never takes a lock again', async () => {
   const path = file()
   const timedOut = new AbortController()
   const reason = new Error('the lane timed out')
@@ -115,10 +118,11 @@ test('with holdfast all that a lane waits for is rejected with it, and it never 
   const other = await holdfast.acquire(path)
   const waiting = [lane.acquire(path), lane.acquire(path)]
   timedOut.abort(reason)
-  other.release()
 
   const closed = { code: 'ERR_LOCK_OWNER_CLOSED', cause: reason }
   for (const wait of waiting) await expect(wait).rejects.toMatchObject(closed)
+  expect(other.held).toBe(true)
+  other.release()
   await expect(lane.acquire(path)).rejects.toMatchObject(closed)
   expect(holdfast.tryAcquire(path)?.held).toBe(true)
 })
