@@ -345,6 +345,10 @@ interface Outcome {
   reentered: number
 }
 
+function isWaiting({ waiting }: Lane): boolean {
+  return waiting
+}
+
 function playAcyclic(seed: number, outcome: Outcome): void {
   const below = numbers(seed)
   const world = new FakeWorld()
@@ -375,7 +379,7 @@ function playAcyclic(seed: number, outcome: Outcome): void {
         outcome.timedOut++
       },
     )
-    if (lane.waiting) outcome.waited++
+    outcome.waited += Number(isWaiting(lane))
   }
 
   const act = (lane: Lane): void => {

@@ -50,8 +50,15 @@ export class FakeSystem {
   /** No lock file can be written. */
   readOnly = false
   now: () => number = () => 0
+  /** Told of each call before anything of it is done: what other threads and the watchdog do then comes in between. */
+  onCall: (call: string) => void = () => {}
   /** Leases past their limit stay until watch() is called. */
   watchdogSleeps = false
+
+  called(call: string): void {
+    this.calls.push(call)
+    this.onCall(call)
+  }
 
   open(): FakeKernel {
     return new FakeKernel(this)
@@ -182,7 +189,7 @@ export class FakeKernel implements Kernel {
   }
 
   locate(path: string, { lockfile }: Where): LockTarget {
-    this.system.calls.push('locate')
+    this.system.called('locate')
     return { target: path, lockfile: lockfile ?? `${path}.hold`, filesystem: LOCAL, unfollowed: false, strict: false }
   }
 
@@ -199,7 +206,7 @@ export class FakeKernel implements Kernel {
   }
 
   request(file: LockTarget, mode: Mode, how: How): Answer {
-    this.system.calls.push(`request ${how} ${mode}`)
+    this.system.called(`request ${how} ${mode}`)
     if (this.nextFailure !== null) {
       const failure = this.nextFailure
       this.nextFailure = null
@@ -227,7 +234,7 @@ export class FakeKernel implements Kernel {
   }
 
   claim(id: Lease, lockfile: string): ClaimAnswer {
-    this.system.calls.push('claim')
+    this.system.called('claim')
     const lease = this.find(id)
     if (lease === undefined || lease.state === 'waiting' || lease.state === 'orphaned') return { kind: 'waiting' }
     if (lease.failure !== null) {
@@ -244,14 +251,14 @@ export class FakeKernel implements Kernel {
   }
 
   drop(id: Lease): void {
-    this.system.calls.push('drop')
+    this.system.called('drop')
     const lease = this.find(id)
     if (lease?.state === 'waiting') lease.state = 'orphaned'
     else if (lease !== undefined && lease.state !== 'orphaned' && lease.state !== 'held') this.system.end(lease)
   }
 
   limit(id: Lease, milliseconds: number, ending: Uint8Array | null, prefix: number): 'limited' | 'ended' | 'unwatched' {
-    this.system.calls.push('limit')
+    this.system.called('limit')
     const lease = this.find(id)
     if (lease?.state !== 'held' || lease.limit <= this.system.now()) return 'ended'
     lease.limit = this.system.now() + milliseconds
@@ -268,6 +275,7 @@ export class FakeKernel implements Kernel {
   }
 
   enterGuard(id: Lease): boolean {
+    this.system.called('enterGuard')
     const lease = this.find(id)
     if (lease?.state !== 'held' || lease.limit <= this.system.now()) return false
     lease.guards++
@@ -282,7 +290,7 @@ export class FakeKernel implements Kernel {
   }
 
   names(id: Lease, lockfile: string): boolean {
-    this.system.calls.push('names')
+    this.system.called('names')
     const lease = this.find(id)
     return lease !== undefined && this.system.inodeOf(lockfile) === lease.inode
   }
@@ -301,7 +309,7 @@ export class FakeKernel implements Kernel {
   }
 
   release(id: Lease, ending: Uint8Array | null, prefix: number): void {
-    this.system.calls.push('release')
+    this.system.called('release')
     const lease = this.find(id)
     if (lease?.state !== 'held') return
     stamp(lease.inode, Buffer.from(ending ?? []).toString('latin1'), prefix)
