@@ -3,7 +3,16 @@ import { existsSync } from 'node:fs'
 
 import { expect, test } from 'vitest'
 
-import { acquire, acquireAll, isLockError, Owner, releaseAll, withLock, type Hold } from '../../src/index.js'
+import {
+  acquire,
+  acquireAll,
+  isLockError,
+  Owner,
+  releaseAll,
+  tryAcquire,
+  withLock,
+  type Hold,
+} from '../../src/index.js'
 import { Agent, type RemoteHold } from '../helpers/agent.js'
 import { waiterBlocked } from '../helpers/kernel-waiters.js'
 import { acquireAndLook, Marks, milliseconds, past, type Outcome } from '../helpers/lifetimes.js'
@@ -163,6 +172,38 @@ test('a guard past the deadline keeps the lock, and is reported again and again'
   expect(overdue).toEqual([...overdue].sort((a, b) => a - b))
   expect(new Set(overdue).size).toBe(overdue.length)
   expect(await holder.ask('events', 'holdfast:revoke')).toMatchObject([{ reason: 'max-hold', guards: 1 }])
+})
+
+test('shared requests of the same thread wait for a guard that is past the deadline, and block nothing', async () => {
+  const path = file()
+  const [holder, other] = await Promise.all([Agent.start(), Agent.start()])
+  const marks = new Marks()
+  const hold = await holder.acquire(path, { mode: 'shared', maxHold: MAX_HOLD })
+  const outcome = holder.ask<Outcome>('guard', hold.key, marks.folder)
+  await marks.inside()
+  await until('the deadline has passed', async () => !(await holder.isHeld(hold)))
+  await holder.ask('startAcquire', 'next', path, { mode: 'shared', timeout: Infinity })
+  expect(await holder.tryAcquire(path, { mode: 'shared' })).toBeNull()
+  expect(await holder.holds()).toEqual([])
+  const next = holder.ask<RemoteHold>('waitFor', 'next')
+  await mustStayBlocked(next)
+  marks.goOn()
+  await outcome
+  expect(await holder.isHeld(await next)).toBe(true)
+  expect(await other.tryAcquire(path)).toBeNull()
+})
+
+test('a shared request that cannot wait is refused at once while a guard is past the deadline', async () => {
+  const path = file()
+  const hold = await acquire(path, { mode: 'shared', maxHold: 20 })
+  const { open, passed } = gate()
+  const guard = hold.guard(() => passed)
+  await until('the deadline has passed', () => !hold.held)
+  expect(tryAcquire(path, { mode: 'shared' })).toBeNull()
+  expect(await refusal(acquire(path, { mode: 'shared', timeout: 0 }))).toMatchObject({ code: 'ERR_LOCK_TIMEOUT' })
+  open()
+  await guard
+  expect(tryAcquire(path, { mode: 'shared' })?.held).toBe(true)
 })
 
 test('a guard that was left in time is not entered again past the deadline, though nobody freed the lock', async () => {

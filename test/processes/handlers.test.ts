@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { acquire, releaseAll, tryAcquire, type LockEvent } from '../../src/index.js'
+import { acquire, releaseAll, tryAcquire, type Hold, type LockEvent } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
 import { missing, posix } from '../helpers/capabilities.js'
 import { scratch } from '../helpers/scratch.js'
