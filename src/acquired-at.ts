@@ -39,7 +39,8 @@ export class AcquiredAt {
 
 function callers(stack: string): string {
   const lines = stack.split('\n').filter((line) => /^\s+at /.test(line))
-  const first = lines.findIndex((line) => !line.includes(OWN_FOLDER))
+  // Node's own functions, like the constructor of Promise, stand between those of this package.
+  const first = lines.findIndex((line) => !line.includes(OWN_FOLDER) && !line.endsWith('(<anonymous>)'))
   return lines
     .slice(Math.max(first, 0), Math.max(first, 0) + MOST_LINES)
     .map((line) => line.trim())

@@ -1,4 +1,5 @@
 // Several holds as one: what acquireAll() answers.
+import { invalidType } from './errors.js'
 import type { Hold } from './hold.js'
 
 export class HoldSet implements Disposable, AsyncDisposable {
@@ -23,9 +24,9 @@ export class HoldSet implements Disposable, AsyncDisposable {
   }
 
   /** Runs `fn` in a guard of each of them: none of the locks can go to somebody else until `fn` has settled. */
-  guard<T>(fn: () => T | Promise<T>): Promise<T> {
-    const guarded = this.holds.reduceRight<() => T | Promise<T>>((inner, hold) => () => hold.guard(inner), fn)
-    return Promise.resolve().then(guarded)
+  async guard<T>(fn: () => T | Promise<T>): Promise<T> {
+    if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn)
+    return this.holds.reduceRight<() => T | Promise<T>>((inner, hold) => () => hold.guard(inner), fn)()
   }
 
   /** Releases all of them, last taken first. */
