@@ -554,6 +554,25 @@ describe('what the model met first', () => {
     expect(seen.order).toEqual(['replaced', 'other'])
   })
 
+  test('a waiter that changes the line at its deadline is rejected there too, and never holds the lock later', async () => {
+    const { world, ours, theirs } = pair()
+    world.system.link(LOCKFILE, '/alias.hold')
+    const first = acquired(ours.tryAcquire(FILE))
+    const bounded = ours.acquire(FILE, { maxHold: 5, timeout: Infinity })
+    const hasty = ours.acquire(FILE, { timeout: 5 })
+    const outcome = expect(hasty).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' })
+    first.release()
+    expect((await bounded).held).toBe(true)
+    world.clock.block(5)
+    const other = acquired(ours.tryAcquire('/alias'))
+    world.clock.advance(0)
+    await outcome
+    other.release()
+    await settled(world)
+    expect(ours.holds()).toEqual([])
+    expect(acquired(theirs.tryAcquire(FILE)).held).toBe(true)
+  })
+
   test('a tryAcquire that joins somebody else’s readers is no re-entry', () => {
     const { ours } = pair()
     const events: unknown[] = []
