@@ -114,7 +114,7 @@ export class FileQueue implements Line, Holding, Settling {
     const standing = this.standing(tenure, request)
     if (standing === 'here') return this.hold(tenure, request, 0)
     if (standing === 'elsewhere') this.detach(request.file.lockfile)
-    else tenure.lapse()
+    else if (!tenure.lapse()) return null
     return this.registry.queueFor(request.file.lockfile).tryNow(request)
   }
 
@@ -254,8 +254,8 @@ export class FileQueue implements Line, Holding, Settling {
   private join(tenure: Tenure, first: Waiter): boolean {
     if (tenure.mode === 'exclusive' || first.request.mode === 'exclusive') return false
     const standing = this.standing(tenure, first.request)
+    if (standing === 'over') return tenure.lapse()
     if (standing === 'here') this.grant(tenure, first)
-    else if (standing === 'over') tenure.lapse()
     else this.leaveFor(first)
     return true
   }
@@ -285,7 +285,7 @@ export class FileQueue implements Line, Holding, Settling {
     return tenure.isHeldBy(owner)
   }
 
-  /** Whether a tenure is the lock of this request's path, that path names another file now, or the kernel has ended it. */
+  /** Whether a tenure is the lock of this request's path, that path names another file now, or the tenure is past its limit. */
   private standing(tenure: Tenure, request: Request): 'here' | 'elsewhere' | 'over' {
     if (!this.kernel.names(tenure.lease, request.file.lockfile)) return 'elsewhere'
     return tenure.outlasts(request) ? 'here' : 'over'

@@ -75,9 +75,10 @@ export class Tenure {
     for (const hold of [...this.holds]) hold.expire()
   }
 
-  /** The kernel has ended it. */
-  lapse(): void {
+  /** It is past its limit, so its holds are. False while a guard of one keeps the lock. */
+  lapse(): boolean {
     for (const hold of [...this.holds]) hold.end('max-hold')
+    return this.isFree
   }
 
   /** Whether the next waiter may take over without a system call, or others get their turn first. */
