@@ -351,7 +351,9 @@ describe('collecting', () => {
     const copy = await secondCopy()
     const stats = collect()
     let told = 0
-    const listener = (): void => void told++
+    const listener = (): void => {
+      told++
+    }
     subscribe('holdfast:hold', listener)
     onTestFinished(() => {
       unsubscribe('holdfast:hold', listener)
@@ -380,7 +382,9 @@ test('with no subscriber no event is made', async () => {
   let made = 0
   for (const topic of topics) {
     expect(topic.wanted).toBe(false)
-    const spy = vi.spyOn(topic, 'publish').mockImplementation(() => void made++)
+    const spy = vi.spyOn(topic, 'publish').mockImplementation(() => {
+      made++
+    })
     onTestFinished(() => spy.mockRestore())
   }
   const path = file()
