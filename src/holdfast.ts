@@ -99,42 +99,47 @@ export class Holdfast {
     return hold
   }
 
-  /** Told to whoever traces. */
+  /**
+   * Told to whoever traces, as TracingChannel.tracePromise() does it: what comes later comes in the caller's async context, and
+   * before his promise settles. By hand, because the frames of Node would push the caller out of his own stack.
+   */
   readonly #acquire: Acquire = (request, resolve, reject, started) => {
     const { acquiring } = events
     if (!acquiring.hasSubscribers) {
       this.#coordinator.acquire(request, resolve, reject, started)
       return
     }
-    let state: HoldState | undefined
     const trace = traceOf(request)
     const begun = started ?? this.#clock.now()
-    const answered = (outcome: AcquireOutcome): void => {
+    let settle!: (finish: () => void) => void
+    void new Promise<() => void>((answer) => (settle = answer)).then((finish) => {
+      if ('error' in trace) acquiring.error.publish(trace)
+      acquiring.asyncStart.publish(trace)
+      acquiring.asyncEnd.publish(trace)
+      finish()
+    })
+    const answered = (outcome: AcquireOutcome, finish: () => void): void => {
       trace.waited = this.#clock.now() - begun
       trace.outcome = outcome
       events.answered.count(trace)
+      settle(finish)
     }
-    const told = acquiring.tracePromise(
-      () =>
-        new Promise<HoldInfo>((answer, refuse) => {
-          const granted = (hold: HoldState): void => {
-            state = hold
-            answered('granted')
-            answer(hold.info)
-          }
-          const refused = (error: unknown): void => {
-            answered(outcomeOf(error, request))
-            // Whatever a signal was aborted with.
-            // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-            refuse(error)
-          }
-          this.#coordinator.acquire(request, granted, refused, begun)
-          trace.queued = this.#coordinator.queuedFor(request)
-          if (trace.outcome === null) events.waiting.count(trace)
-        }),
-      trace,
+    acquiring.start.publish(trace)
+    this.#coordinator.acquire(
+      request,
+      (state) => {
+        trace.result = state.info
+        answered('granted', () => resolve(state))
+      },
+      (error) => {
+        trace.error = error
+        answered(outcomeOf(error, request), () => reject(error))
+      },
+      begun,
     )
-    told.then(() => state !== undefined && resolve(state), reject)
+    trace.queued = this.#coordinator.queuedFor(request)
+    if (trace.outcome === null) events.waiting.count(trace)
+    acquiring.end.publish(trace)
   }
 
   readonly #locate: Locate = (path, where) => {

@@ -127,9 +127,10 @@ export class FileQueue implements Line, Holding, Settling {
 
   expired(waiter: Waiter): void {
     this.expireHolds()
+    if (waiter.line === this && waiter === this.waiters.first && this.lastChance(waiter)) this.advance()
     if (waiter.answered) return
-    if (waiter === this.waiters.first && this.lastChance(waiter)) {
-      this.advance()
+    if (waiter.line !== this) {
+      waiter.line.expired(waiter) // its file turned out to have another line
       return
     }
     const place = [...this.waiters].indexOf(waiter) + 1
@@ -149,7 +150,8 @@ export class FileQueue implements Line, Holding, Settling {
       if (exclusive) blockers.push({ owner: earlier.request.owner, wait: earlier })
     }
     if (exclusive || this.tenure?.mode === 'exclusive') {
-      for (const hold of this.holds) blockers.push({ owner: hold.knownOwner, wait: null })
+      for (const hold of this.holds)
+        if (hold.blocks(waiter.request)) blockers.push({ owner: hold.knownOwner, wait: null })
     }
     return blockers
   }
@@ -326,8 +328,8 @@ export class FileQueue implements Line, Holding, Settling {
       // Busy may mean that our own wait was granted just now.
       if (answer.kind !== 'granted')
         return this.wait !== null && this.claim(this.wait, first) && this.waiters.first !== first
-      this.begin(answer.lease, first.request.mode, first)
       this.dropWait()
+      this.begin(answer.lease, first.request.mode, first)
     } catch (error) {
       this.waiters.delete(first)
       first.refuse(systemError(error, first.request.file))

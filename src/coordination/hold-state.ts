@@ -156,8 +156,12 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
     return this.lost
   }
 
-  isIn(holding: Holding): boolean {
-    return this.phase !== 'ended' && this.holding === holding
+  /**
+   * Whether a request must wait until somebody ends this hold or leaves its guards. Past its deadline it ends by itself; and
+   * that its owner waits for its own guard is no circle, for the guard may end without it.
+   */
+  blocks({ owner }: Request): boolean {
+    return this.held || (this.guards > 0 && owner !== this.owned)
   }
 
   /**
