@@ -178,7 +178,6 @@ class Player {
         break
       case 'guard':
         this.some(step.which, (hold) => {
-          if (hold.mode === 'shared') return // see test/coordination/shared-guard-past-deadline.test.ts
           hold.guard(() => new Promise<void>((resolve) => this.guards.push(resolve))).catch(lockErrorsOnly)
         })
         break
