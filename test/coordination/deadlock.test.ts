@@ -299,6 +299,26 @@ test('a hold past its deadline is in no circle, although the blocked event loop 
   expect(wait.order).toEqual(['a'])
 })
 
+test('a shared request does not wait for a shared one ahead of it, for they enter together', async () => {
+  const world = new FakeWorld()
+  const { holdfast } = world.thread()
+  const [p, q] = [new Owner('P'), new Owner('Q')]
+  const holder = acquired(holdfast.tryAcquire('/data'))
+  const index = acquired(holdfast.tryAcquire('/index', { owner: q }))
+  const seen = watch({
+    index: holdfast.acquire('/index', { owner: p, timeout: Infinity }),
+    p: holdfast.acquire('/data', { ...shared, owner: p, timeout: Infinity }),
+    q: holdfast.acquire('/data', { ...shared, owner: q, timeout: Infinity }),
+  })
+  holder.release()
+  world.system.deliver()
+  await microtasks()
+  expect(seen.order).toEqual(['p', 'q'])
+  index.release()
+  await microtasks()
+  expect(seen.order).toEqual(['p', 'q', 'index'])
+})
+
 test('waits without an owner are in no circle', async () => {
   const { holdfast } = new FakeWorld().thread()
   acquired(holdfast.tryAcquire('/one'))
