@@ -294,6 +294,19 @@ describe('collecting', () => {
     expect(holds()).toEqual([])
   })
 
+  test('does not count what had ended when it began, although nobody had noticed', () => {
+    const lapsed = (): void => {
+      const hold = held(file(), { maxHold: 1 })
+      while (hold.held) continue
+    }
+    lapsed()
+    const stats = collect()
+    expect(stats.snapshot().total).toMatchObject({ held: 0, hold: { count: 0 }, revoked: { 'max-hold': 0 } })
+    lapsed()
+    stats.reset()
+    expect(stats.snapshot().total).toMatchObject({ held: 0, hold: { count: 0 }, revoked: { 'max-hold': 0 } })
+  })
+
   test('subscribes to what it counts, and stop() ends all of it', () => {
     const subscribed = (): string[] => [
       ...CHANNELS.filter((name) => channel(`holdfast:${name}`).hasSubscribers),
