@@ -4,8 +4,11 @@
 // called, and they must not be kept alive by a lock they forgot.
 
 /** The frames of this package are at the top. */
-const FRAMES = 12
+const FRAMES = 20
 const MOST_LINES = 4
+
+/** Its functions, and those of the language, stand between the frames of this package. */
+const OF_NODE = /\(<anonymous>\)$|[ (]node:/
 
 const OWN_FOLDER = new URL('.', import.meta.url).href
 
@@ -39,10 +42,8 @@ export class AcquiredAt {
 
 function callers(stack: string): string {
   const lines = stack.split('\n').filter((line) => /^\s+at /.test(line))
-  // Node's own functions, like the constructor of Promise, stand between those of this package.
-  const first = lines.findIndex((line) => !line.includes(OWN_FOLDER) && !line.endsWith('(<anonymous>)'))
-  return lines
-    .slice(Math.max(first, 0), Math.max(first, 0) + MOST_LINES)
-    .map((line) => line.trim())
-    .join('\n')
+  const first = lines.findIndex((line) => !line.includes(OWN_FOLDER) && !OF_NODE.test(line))
+  if (first === -1) return ''
+  const callers = lines.slice(first, first + MOST_LINES)
+  return callers.map((line) => line.trim()).join('\n')
 }

@@ -206,29 +206,21 @@ function counted<Event>(channel: Channel, tally: Tally<Event>, counter: (event: 
   }
 }
 
-let due: { readonly channel: Channel; readonly event: unknown }[] = []
+const due: { readonly channel: Channel; readonly event: unknown }[] = []
 
-/** Delivers what is due now. Never called in the middle of a grant. */
+/** Delivers what is due now, in order, also when a subscriber calls it. Never called in the middle of a grant. */
 export function deliverEvents(): void {
-  while (due.length > 0) {
-    const now = due
-    due = []
-    for (const { channel, event } of now) channel.publish(event)
-  }
+  for (let next = due.shift(); next !== undefined; next = due.shift()) next.channel.publish(next.event)
 }
 
 export function publishFallback(event: FallbackEvent): void {
   fallbacks.count(event)
-  publish(event)
-}
-
-function publish(event: FallbackEvent): void {
   if (fallback.wanted) fallback.publish(event)
 }
 
 /** Nobody may find out too late that a lock may not exclude: where nobody subscribes, it is a warning of the process. */
 export function publishFilesystem(event: FallbackEvent & { filesystem: FallbackFilesystem }): void {
-  fallbacks.count(event)
-  if (fallback.wanted || event.filesystem.kind === 'network') publish(event)
-  else process.emitWarning(event.reason, { type: 'HoldfastWarning', code: 'HOLDFAST_FILESYSTEM' })
+  publishFallback(event)
+  if (fallback.wanted || event.filesystem.kind === 'network') return
+  process.emitWarning(event.reason, { type: 'HoldfastWarning', code: 'HOLDFAST_FILESYSTEM' })
 }

@@ -4,8 +4,7 @@ import { acquireAll, type Acquire } from './coordination/acquire-all.js'
 import { Coordinator } from './coordination/coordinator.js'
 import type { HoldState } from './coordination/hold-state.js'
 import { systemError } from './coordination/system-error.js'
-import { LockError, type LockErrorCode } from './errors.js'
-import * as events from './events.js'
+import { deliverEvents } from './events.js'
 import type { HoldInfo } from './hold-info.js'
 import { HoldSet } from './hold-set.js'
 import { Hold } from './hold.js'
@@ -21,11 +20,10 @@ import {
   type AcquireAllOptions,
   type AcquireOptions,
   type Locate,
-  type Request,
   type TryAcquireOptions,
 } from './options.js'
+import { tracedAcquire } from './traced-acquire.js'
 
-type AcquireOutcome = events.AcquireOutcome
 type Path = string | URL
 type Section<T> = (hold: Hold) => T | Promise<T>
 
@@ -56,12 +54,13 @@ export class Holdfast {
   async withLock<T>(path: Path, options: AcquireOptions | undefined, section: Section<T>): Promise<T> {
     const request = acquireRequest(this.#locate, path, options)
     const state = await new Promise<HoldState>((resolve, reject) => this.#acquire(request, resolve, reject))
+    const hold = this.#handle(state)
     try {
-      const result = await section(this.#handle(state))
+      const result = await section(hold)
       if (state.lostBy !== null) throw state.lostBy
       return result
     } finally {
-      state.end(null)
+      hold.release() // which also keeps the handle from being lost while the section runs
     }
   }
 
@@ -76,21 +75,14 @@ export class Holdfast {
   }
 
   holds(): HoldInfo[] {
-    this.#expireHolds()
+    this.#opened?.expireHolds() // before they are left out: whoever counts endings has seen theirs
     return this.#opened?.holds.map(({ info }) => info) ?? []
   }
 
   releaseAll(reason?: unknown): number {
     const ended = this.#opened?.holds.filter((hold) => hold.end('released-all', reason)).length ?? 0
-    events.deliverEvents()
+    deliverEvents()
     return ended
-  }
-
-  /** What is past its deadline is ended before it is left out of what is held: timers may be late. */
-  #expireHolds(): void {
-    if (this.#opened === undefined) return
-    const queues = new Set([...this.#opened.queuesByPath.values(), ...this.#opened.detachedQueues])
-    for (const hold of [...queues].flatMap((queue) => [...queue.holds])) hold.expire()
   }
 
   #handle(state: HoldState): Hold {
@@ -99,48 +91,7 @@ export class Holdfast {
     return hold
   }
 
-  /**
-   * Told to whoever traces, as TracingChannel.tracePromise() does it: what comes later comes in the caller's async context, and
-   * before his promise settles. By hand, because the frames of Node would push the caller out of his own stack.
-   */
-  readonly #acquire: Acquire = (request, resolve, reject, started) => {
-    const { acquiring } = events
-    if (!acquiring.hasSubscribers) {
-      this.#coordinator.acquire(request, resolve, reject, started)
-      return
-    }
-    const trace = traceOf(request)
-    const begun = started ?? this.#clock.now()
-    let settle!: (finish: () => void) => void
-    void new Promise<() => void>((answer) => (settle = answer)).then((finish) => {
-      if ('error' in trace) acquiring.error.publish(trace)
-      acquiring.asyncStart.publish(trace)
-      acquiring.asyncEnd.publish(trace)
-      finish()
-    })
-    const answered = (outcome: AcquireOutcome, finish: () => void): void => {
-      trace.waited = this.#clock.now() - begun
-      trace.outcome = outcome
-      events.answered.count(trace)
-      settle(finish)
-    }
-    acquiring.start.publish(trace)
-    this.#coordinator.acquire(
-      request,
-      (state) => {
-        trace.result = state.info
-        answered('granted', () => resolve(state))
-      },
-      (error) => {
-        trace.error = error
-        answered(outcomeOf(error, request), () => reject(error))
-      },
-      begun,
-    )
-    trace.queued = this.#coordinator.queuedFor(request)
-    if (trace.outcome === null) events.waiting.count(trace)
-    acquiring.end.publish(trace)
-  }
+  readonly #acquire: Acquire = (...call) => tracedAcquire(this.#coordinator, ...call)
 
   readonly #locate: Locate = (path, where) => {
     try {
@@ -154,29 +105,4 @@ export class Holdfast {
     this.#opened ??= new Coordinator(this.#open(), this.#clock)
     return this.#opened
   }
-}
-
-function traceOf({ file, mode, owner, label, timeout }: Request): events.AcquireTrace {
-  return {
-    path: file.target,
-    lockfile: file.lockfile,
-    mode,
-    owner: owner === null || owner.label === '' ? null : owner.label,
-    label: label ?? null,
-    timeout,
-    queued: 0,
-    waited: 0,
-    outcome: null,
-  }
-}
-
-const OUTCOMES: Partial<Record<LockErrorCode, AcquireOutcome>> = {
-  ERR_LOCK_TIMEOUT: 'timeout',
-  ERR_LOCK_OWNER_CLOSED: 'owner-closed',
-  ERR_LOCK_DEADLOCK: 'deadlock',
-}
-
-function outcomeOf(error: unknown, { signal }: Request): AcquireOutcome {
-  if (signal?.aborted === true && error === signal.reason) return 'aborted'
-  return (error instanceof LockError ? OUTCOMES[error.code] : undefined) ?? 'failed'
 }

@@ -73,10 +73,14 @@ export class Coordinator implements Registry {
     return this.queuesByPath.get(path) ?? new FileQueue(this, path)
   }
 
-  /** What this thread holds. */
+  /** What this thread holds and has not ended, past its deadline or not. */
   get holds(): HoldState[] {
-    const queues = new Set([...this.queuesByPath.values(), ...this.detachedQueues])
-    return [...queues].flatMap((queue) => [...queue.holds]).filter(({ held }) => held)
+    return this.keepers().filter(({ open }) => open)
+  }
+
+  /** Ends what is past its deadline, for timers may be late. */
+  expireHolds(): void {
+    for (const hold of this.keepers()) hold.expire()
   }
 
   /** How many wait for the same file in this thread. */
@@ -89,6 +93,12 @@ export class Coordinator implements Registry {
     for (const queue of this.queuesByPath.values()) if (queue.has(lease)) return queue
     for (const queue of this.detachedQueues) if (queue.has(lease)) return queue
     throw new Error(`lease ${lease} has no queue`)
+  }
+
+  /** Holds that keep a lock, ended or not. */
+  private keepers(): HoldState[] {
+    const queues = new Set([...this.queuesByPath.values(), ...this.detachedQueues])
+    return [...queues].flatMap((queue) => [...queue.holds])
   }
 
   /** One try for a request that does not queue. It counts as a grant like any other: see turn.ts. */

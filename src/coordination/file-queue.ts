@@ -376,7 +376,7 @@ export class FileQueue implements Line, Holding, Settling {
   private grantTogether({ owner }: Request): void {
     if (owner === null || owner.waits.size === 0) return
     for (const other of [...this.waiters].filter(({ request }) => request.owner === owner)) {
-      if (other.answered) continue
+      if (other.list !== this.waiters) continue // answered meanwhile, or in the line of another file
       this.waiters.delete(other)
       this.enqueue(other)
     }

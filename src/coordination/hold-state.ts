@@ -100,8 +100,9 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
     return this.deadline !== Infinity && this.holding.clock.now() >= this.deadline
   }
 
-  get ended(): boolean {
-    return this.phase === 'ended'
+  /** Not ended, though its deadline may have passed. */
+  get open(): boolean {
+    return this.phase === 'open'
   }
 
   get heldFor(): number {

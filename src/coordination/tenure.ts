@@ -122,9 +122,12 @@ export class Tenure {
 
   /** The deadline of one of its holds was `before` and is another now. False when the kernel has ended it. */
   relimit(hold: HoldState, before: number): boolean {
-    this.unlimited += Number(hold.deadline === Infinity) - Number(before === Infinity)
+    const more = Number(hold.deadline === Infinity) - Number(before === Infinity)
+    this.unlimited += more
     const latest = this.latestDeadline()
-    return latest === this.limited || this.limit(latest, hold.request)
+    if (latest === this.limited || this.limit(latest, hold.request)) return true
+    this.unlimited -= more
+    return false
   }
 
   end(): void {

@@ -428,7 +428,7 @@ class Play {
     }
     for (const lane of this.lanes) {
       const claims = [...model.claims.values()].filter((claim) => claim.thread === lane)
-      const told = lane.coordinator.holds.map(({ info }) => info.label)
+      const told = lane.coordinator.holds.filter(({ held }) => held).map(({ info }) => info.label)
       agree(
         model,
         'holds()',

@@ -32,7 +32,10 @@ function fakeWorld(): ContractWorld {
       return Promise.resolve()
     },
     blockUntil(condition) {
-      for (; !condition() && time < 1000; system.watch()) time++
+      while (!condition() && time < 1000) {
+        time++
+        system.watch()
+      }
       expect(condition()).toBe(true)
     },
   }
