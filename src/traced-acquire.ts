@@ -2,6 +2,7 @@
 // is told later is told in the async context in which the request was made, and before its promise settles.
 import type { Acquire } from './coordination/acquire-all.js'
 import type { Coordinator } from './coordination/coordinator.js'
+import { ownerLabel } from './coordination/hold-events.js'
 import type { HoldState } from './coordination/hold-state.js'
 import { LockError, type LockErrorCode } from './errors.js'
 import * as events from './events.js'
@@ -51,7 +52,7 @@ function traceOf({ file, mode, owner, label, timeout }: Request): events.Acquire
     path: file.target,
     lockfile: file.lockfile,
     mode,
-    owner: owner === null || owner.label === '' ? null : owner.label,
+    owner: ownerLabel(owner),
     label: label ?? null,
     timeout,
     queued: 0,

@@ -13,7 +13,7 @@
 //     without a fresh try: processes that wait there come first.
 //  6. A queue without waiters and holds is closed: the kernel keeps nothing for it.
 //  7. The kernel may end a limited tenure by itself. So whoever enters one first makes sure that it lasts for him.
-import * as events from '../events.js'
+import { publishFallback } from '../events.js'
 import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
@@ -22,6 +22,7 @@ import { prepareRecord } from '../record-page.js'
 import type { Settling } from './arrival.js'
 import { refuseDeadlock } from './deadlock.js'
 import type { Deadlines } from './deadlines.js'
+import { tellBeginning } from './hold-events.js'
 import type { HoldState, Holding } from './hold-state.js'
 import { KernelWait } from './kernel-wait.js'
 import { LinkedList } from './linked-list.js'
@@ -383,14 +384,9 @@ export class FileQueue implements Line, Holding, Settling {
   }
 
   private hold(tenure: Tenure, request: Request, waited: number): HoldState {
-    const reentered = events.held.wanted && request.owner !== null && tenure.isHeldBy(request.owner)
+    const reentered = request.owner !== null && tenure.isHeldBy(request.owner)
     const hold = tenure.enter(request)
-    if (events.held.wanted) {
-      events.held.publish(hold.beginEvent(waited, reentered))
-    }
-    if (hold.recoveredFrom !== null && events.recovered.wanted) {
-      events.recovered.publish({ ...hold.event, record: hold.recoveredFrom })
-    }
+    tellBeginning(hold, waited, reentered)
     return hold
   }
 
@@ -423,7 +419,7 @@ export class FileQueue implements Line, Holding, Settling {
     if (this.polling === null) {
       this.polling = new Polling(this.registry.clock)
       const reason = 'there is no thread to wait on, so the lock is tried again every 1 to 50 ms'
-      events.publishFallback({ kind: 'thread', lockfile: first.request.file.lockfile, reason })
+      publishFallback({ kind: 'thread', lockfile: first.request.file.lockfile, reason })
     }
     this.polling.schedule(() => this.advance())
   }

@@ -6,13 +6,13 @@
 // ended, and is ended then, at once if none is open. Not held any more it is from the ending on, or past its deadline,
 // whichever comes first.
 import { LockLostError, type LostReason } from '../errors.js'
-import * as events from '../events.js'
 import type { HoldInfo } from '../hold-info.js'
 import type { Clock, Timer } from '../kernel/clock.js'
 import type { LockTarget, Mode } from '../kernel/kernel.js'
 import type { LockRecord } from '../record.js'
 import type { Request } from '../options.js'
 import type { Deadlines, Mortal } from './deadlines.js'
+import { ownerLabel, tellEnd, tellLeak, tellOverrun, type Told } from './hold-events.js'
 import type { Linked } from './linked-list.js'
 import { OwnerState, type OwnedHold } from './owner-state.js'
 
@@ -39,7 +39,7 @@ const LONGEST_OVERRUN = 60_000
 
 type Phase = 'open' | 'ending' | 'ended'
 
-export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
+export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   list: object | null = null
   next: HoldState | null = null
   previous: HoldState | null = null
@@ -103,6 +103,10 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
   /** Not ended, though its deadline may have passed. */
   get open(): boolean {
     return this.phase === 'open'
+  }
+
+  get queued(): number {
+    return this.holding.queued
   }
 
   get heldFor(): number {
@@ -176,7 +180,7 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
     this.reason = late ? 'max-hold' : reason
     this.timer?.cancel()
     if (this.reason !== null) this.lost = this.lostError(this.reason, late ? undefined : cause)
-    this.publishEnd(late ? undefined : cause)
+    tellEnd(this, this.reason, late ? undefined : cause, this.guards)
     // The lock first: listeners may run for long, or throw.
     if (this.guards === 0) this.leave()
     else this.reportOverrun(this.reason === null ? FIRST_OVERRUN : 0, FIRST_OVERRUN)
@@ -245,59 +249,7 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
   /** Nobody can reach the handle any more. */
   collected(): void {
     if (this.phase !== 'open') return
-    if (!this.end('collected')) return
-    const acquiredAt = this.request.acquiredAt?.text ?? null
-    if (events.leaked.wanted) {
-      events.leaked.publish({ ...this.event, heldFor: this.heldFor, acquiredAt })
-    } else {
-      const where = acquiredAt === null ? 'Set HOLDFAST_TRACE=1 to see where.' : `Acquired\n${acquiredAt}`
-      const message = `The lock of ${this.file.target} was never released and its handle was lost; it is free now. ${where}`
-      process.emitWarning(message, { type: 'HoldfastWarning', code: 'HOLDFAST_LEAK' })
-    }
-  }
-
-  // The next two come with every hold, so they are made in one piece.
-
-  beginEvent(waited: number, reentered: boolean): events.HoldEvent {
-    const { file, mode, label } = this.request
-    return {
-      path: file.target,
-      lockfile: file.lockfile,
-      mode,
-      owner: ownerLabel(this.owned),
-      label: label ?? null,
-      queued: this.holding.queued,
-      fence: this.fence,
-      waited,
-      reentered,
-    }
-  }
-
-  private get releaseEvent(): events.ReleaseEvent {
-    const { file, mode, label } = this.request
-    return {
-      path: file.target,
-      lockfile: file.lockfile,
-      mode,
-      owner: ownerLabel(this.owned),
-      label: label ?? null,
-      queued: this.holding.queued,
-      fence: this.fence,
-      heldFor: this.heldFor,
-    }
-  }
-
-  /** What every event tells of it. */
-  get event(): events.LockEvent {
-    const { file, mode, label } = this.request
-    return {
-      path: file.target,
-      lockfile: file.lockfile,
-      mode,
-      owner: ownerLabel(this.owned),
-      label: label ?? null,
-      queued: this.holding.queued,
-    }
+    if (this.end('collected')) tellLeak(this)
   }
 
   private leave(): void {
@@ -310,22 +262,10 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
     for (const resolve of after ?? []) resolve()
   }
 
-  private publishEnd(cause: unknown): void {
-    const { guards, reason } = this
-    if (reason === null) {
-      if (events.released.wanted) events.released.publish(this.releaseEvent)
-    } else if (events.revoked.wanted) {
-      events.revoked.publish({ ...this.releaseEvent, reason, cause, guards })
-    }
-  }
-
   /** After `pause`, and then again and again, more and more seldom. */
   private reportOverrun(pause: number, next: number, since = this.holding.clock.now()): void {
     this.timer = this.holding.clock.background(pause, () => {
-      const { guards } = this
-      const overdue = this.holding.clock.now() - since
-      const reason = this.reason ?? 'released'
-      if (events.overrun.wanted) events.overrun.publish({ ...this.event, reason, guards, overdue })
+      tellOverrun(this, this.reason ?? 'released', this.guards, this.holding.clock.now() - since)
       this.reportOverrun(next, Math.min(next * 2, LONGEST_OVERRUN), since)
     })
   }
@@ -339,8 +279,4 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold {
     const details = { path: this.file.target, lockfile: this.file.lockfile }
     return new LockLostError(reason, cause === undefined ? details : { ...details, cause })
   }
-}
-
-function ownerLabel(owner: OwnerState | null): string | null {
-  return owner === null || owner.label === '' ? null : owner.label
 }

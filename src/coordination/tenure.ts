@@ -17,6 +17,7 @@ import {
 } from '../record-page.js'
 import type { LockRecord } from '../record.js'
 import { FenceBlock } from './fences.js'
+import { ownerLabel } from './hold-events.js'
 import { HoldState, type Holding } from './hold-state.js'
 import { LinkedList } from './linked-list.js'
 import type { OwnerState } from './owner-state.js'
@@ -213,5 +214,5 @@ export class Tenure {
 }
 
 export function signature({ owner, label, maxHold }: Request): Signature {
-  return { owner: owner === null || owner.label === '' ? null : owner.label, label, maxHold }
+  return { owner: ownerLabel(owner), label, maxHold }
 }

@@ -5,6 +5,7 @@ import type { Kernel, LockTarget } from '../kernel/kernel.js'
 import { processHolders } from '../kernel/proc-locks.js'
 import type { Request } from '../options.js'
 import { parseRecord, printable, thisThread } from '../record.js'
+import { ownerLabel } from './hold-events.js'
 import type { HoldState } from './hold-state.js'
 
 export function timeoutError(
@@ -80,8 +81,7 @@ function advice(holder: LockHolder | null, { timeout, owner }: Request): string[
       )
     }
   }
-  const unnamed = owner === null || owner.label === ''
-  if (holder.here && unnamed) advice.push('pass `owner` to enter what the same owner holds')
+  if (holder.here && ownerLabel(owner) === null) advice.push('pass `owner` to enter what the same owner holds')
   return advice
 }
 

@@ -1,0 +1,98 @@
+// What is told of one hold: its beginning, its end, the loss of its handle. Nothing is made that nobody wants.
+import type { LostReason } from '../errors.js'
+import * as events from '../events.js'
+import type { LockRecord } from '../record.js'
+import type { Request } from '../options.js'
+import type { OwnerState } from './owner-state.js'
+
+/** A hold, as far as events tell of it. */
+export interface Told {
+  readonly request: Request
+  readonly knownOwner: OwnerState | null
+  readonly fence: number | null
+  readonly recoveredFrom: LockRecord | null
+  readonly heldFor: number
+  readonly queued: number
+}
+
+export function tellBeginning(hold: Told, waited: number, reentered: boolean): void {
+  if (events.held.wanted) events.held.publish(beginning(hold, waited, reentered))
+  if (hold.recoveredFrom !== null && events.recovered.wanted) {
+    events.recovered.publish({ ...subject(hold), record: hold.recoveredFrom })
+  }
+}
+
+/** `reason` is null when it was released. */
+export function tellEnd(hold: Told, reason: LostReason | null, cause: unknown, guards: number): void {
+  if (reason === null) {
+    if (events.released.wanted) events.released.publish(end(hold))
+  } else if (events.revoked.wanted) {
+    events.revoked.publish({ ...end(hold), reason, cause, guards })
+  }
+}
+
+export function tellOverrun(hold: Told, reason: LostReason, guards: number, overdue: number): void {
+  if (events.overrun.wanted) events.overrun.publish({ ...subject(hold), reason, guards, overdue })
+}
+
+/** Where nobody subscribes, it is a warning of the process. */
+export function tellLeak(hold: Told): void {
+  const acquiredAt = hold.request.acquiredAt?.text ?? null
+  if (events.leaked.wanted) {
+    events.leaked.publish({ ...subject(hold), heldFor: hold.heldFor, acquiredAt })
+    return
+  }
+  const where = acquiredAt === null ? 'Set HOLDFAST_TRACE=1 to see where.' : `Acquired\n${acquiredAt}`
+  const path = hold.request.file.target
+  const message = `The lock of ${path} was never released and its handle was lost; it is free now. ${where}`
+  process.emitWarning(message, { type: 'HoldfastWarning', code: 'HOLDFAST_LEAK' })
+}
+
+/** Null for an owner without a name. */
+export function ownerLabel(owner: OwnerState | null): string | null {
+  return owner === null || owner.label === '' ? null : owner.label
+}
+
+function subject({ request: { file, mode, label }, knownOwner, queued }: Told): events.LockEvent {
+  return {
+    path: file.target,
+    lockfile: file.lockfile,
+    mode,
+    owner: ownerLabel(knownOwner),
+    label: label ?? null,
+    queued,
+  }
+}
+
+// The next two come with every hold: made in one piece, for copying costs half as much again.
+
+function beginning(
+  { request: { file, mode, label }, knownOwner, queued, fence }: Told,
+  waited: number,
+  reentered: boolean,
+): events.HoldEvent {
+  return {
+    path: file.target,
+    lockfile: file.lockfile,
+    mode,
+    owner: ownerLabel(knownOwner),
+    label: label ?? null,
+    queued,
+    fence,
+    waited,
+    reentered,
+  }
+}
+
+function end({ request: { file, mode, label }, knownOwner, queued, fence, heldFor }: Told): events.ReleaseEvent {
+  return {
+    path: file.target,
+    lockfile: file.lockfile,
+    mode,
+    owner: ownerLabel(knownOwner),
+    label: label ?? null,
+    queued,
+    fence,
+    heldFor,
+  }
+}
