@@ -1,6 +1,6 @@
 // Another process. It does what its parent says and answers each message; `Peer` is the parent's end of it.
 import { fork, spawn, type ChildProcess } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import { acquire, inspect, tryAcquire, withLock, type AcquireOptions, type Hold } from '../../src/index.js'
@@ -30,6 +30,16 @@ const commands = {
   tryAcquire: (path: string) => keep(path, tryAcquire(path)),
   release: (path: string) => held.get(path)?.release(),
   inspect: (path: string) => inspect(path).state,
+  isHeld: (path: string) => held.get(path)?.held,
+  /** Stops the event loop until a file appears; in a guard, if told so. */
+  blockUntil: async (path: string, file: string, guarded: boolean) => {
+    const block = (): void => {
+      const never = new Int32Array(new SharedArrayBuffer(4))
+      while (!existsSync(file)) Atomics.wait(never, 0, 0, 5)
+    }
+    if (guarded) await held.get(path)?.guard(block)
+    else block()
+  },
   /** A read, a pause and a write that lose increments unless they exclude each other. */
   increment: async (path: string, times: number) => {
     for (let i = 0; i < times; i++) {

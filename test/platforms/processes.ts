@@ -177,6 +177,38 @@ export const processCases: readonly ProcessCase[] = [
     },
   },
   {
+    title: 'a process that is stuck loses its hold at its maxHold, and is told when it goes on',
+    async run(folder) {
+      const [file, goOn] = [join(folder, 'file'), join(folder, 'go-on')]
+      const stuck = peer()
+      await stuck.ask('acquire', file, { maxHold: 300 })
+      const done = stuck.ask('blockUntil', file, goOn, false)
+      const hold = await acquire(file)
+      assert.equal(hold.recoveredFrom?.reason, 'max-hold')
+      writeFileSync(goOn, '')
+      await done
+      assert.equal(await stuck.ask('isHeld', file), false)
+      await stuck.ask('release', file)
+      assert.equal(await peer().ask('tryAcquire', file), false)
+      hold.release()
+    },
+  },
+  {
+    title: 'a process that is stuck in a guard keeps its lock past its maxHold, until the guard ends',
+    async run(folder) {
+      const [file, goOn] = [join(folder, 'file'), join(folder, 'go-on')]
+      const [stuck, other] = [peer(), peer()]
+      await stuck.ask('acquire', file, { maxHold: 1000 })
+      void stuck.ask('blockUntil', file, goOn, true)
+      const granted = other.ask('acquire', file)
+      await new Promise((resolve) => setTimeout(resolve, 1000)) // its deadline passes
+      await staysBlocked(granted)
+      writeFileSync(goOn, '')
+      assert.equal(await granted, true)
+      assert.equal(await stuck.ask('isHeld', file), false)
+    },
+  },
+  {
     title: 'process.exit() does not wait for a pending wait',
     async run(folder) {
       const file = join(folder, 'file')
