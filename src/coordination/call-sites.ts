@@ -1,12 +1,15 @@
-// Which acquires keep their stack. One costs half as much as the whole lock, so a loop must not pay for each: in a turn of
-// the event loop each owner's first acquire keeps it, and the first of all waits without an owner.
+// Which acquires keep their stack. One costs half as much as the whole lock, so a loop must not pay for each: at most one a
+// millisecond is kept for each owner that has a name, and one for all waits without an owner.
 import { AcquiredAt, tracesAll } from '../acquired-at.js'
 import type { Clock } from '../kernel/clock.js'
-import type { OwnerState } from './owner-state.js'
+import { OwnerState } from './owner-state.js'
+
+const PAUSE = 1
 
 export class CallSites {
   private readonly clock: Clock
-  private readonly seen = new Set<OwnerState | null>()
+  /** Stands for those who have none. */
+  private readonly nobody = new OwnerState('')
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -15,17 +18,17 @@ export class CallSites {
   /** Of a call with an owner that has a name. */
   ofOwner(owner: OwnerState | null): AcquiredAt | null {
     if (tracesAll) return new AcquiredAt()
-    return owner === null || owner.label === '' ? null : this.first(owner)
+    return owner === null || owner.label === '' ? null : this.next(owner)
   }
 
   ofWait(owner: OwnerState | null): AcquiredAt | null {
-    return this.first(owner)
+    return this.next(owner ?? this.nobody)
   }
 
-  private first(owner: OwnerState | null): AcquiredAt | null {
-    if (this.seen.has(owner)) return null
-    if (this.seen.size === 0) this.clock.nextTurn(() => this.seen.clear())
-    this.seen.add(owner)
+  private next(owner: OwnerState): AcquiredAt | null {
+    const now = this.clock.now()
+    if (now - owner.lastStack < PAUSE) return null
+    owner.lastStack = now
     return new AcquiredAt()
   }
 }

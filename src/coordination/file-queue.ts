@@ -113,7 +113,7 @@ export class FileQueue implements Line, Holding, Settling {
       if (this.waiters.first !== null || tenure.mode === 'exclusive' || request.mode === 'exclusive') return null
     }
     const standing = this.standing(tenure, request)
-    if (standing === 'here') return this.hold(tenure, request, 0)
+    if (standing === 'here') return this.hold(tenure, request, null)
     if (standing === 'elsewhere') this.detach(request.file.lockfile)
     else if (!tenure.lapse()) return null
     return this.registry.queueFor(request.file.lockfile).tryNow(request)
@@ -341,7 +341,7 @@ export class FileQueue implements Line, Holding, Settling {
   private tryKernel(request: Request): HoldState | null {
     try {
       const answer = this.kernel.request(request.file, request.mode, 'try')
-      if (answer.kind === 'granted') return this.hold(this.beginTenure(answer.lease, request.mode), request, 0)
+      if (answer.kind === 'granted') return this.hold(this.beginTenure(answer.lease, request.mode), request, null)
       if (answer.kind === 'known') return this.registry.queueOf(answer.lease).tryNow(request)
       return null
     } finally {
@@ -369,7 +369,7 @@ export class FileQueue implements Line, Holding, Settling {
   private grant(tenure: Tenure, waiter: Waiter): void {
     this.waiters.delete(waiter)
     this.registry.turn.granted()
-    waiter.grant(this.hold(tenure, waiter.request, waiter.waited))
+    waiter.grant(this.hold(tenure, waiter.request, waiter.started))
     this.grantTogether(waiter.request)
   }
 
@@ -383,10 +383,10 @@ export class FileQueue implements Line, Holding, Settling {
     }
   }
 
-  private hold(tenure: Tenure, request: Request, waited: number): HoldState {
+  private hold(tenure: Tenure, request: Request, started: number | null): HoldState {
     const reentered = request.owner !== null && tenure.isHeldBy(request.owner)
     const hold = tenure.enter(request)
-    tellBeginning(hold, waited, reentered)
+    tellBeginning(hold, started === null ? 0 : hold.begun - started, reentered)
     return hold
   }
 

@@ -54,7 +54,8 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   handle: object | null = null
 
   private readonly holding: Holding
-  private readonly begun: number
+  /** By the clock. */
+  readonly begun: number
   private phase: Phase = 'open'
   private reason: LostReason | null = null
   private lost: LockLostError | null = null

@@ -42,6 +42,8 @@ export class OwnerState {
   /** Those that keep a lock: they are held, or a guard of them is open. */
   readonly holds = new Set<OwnedHold>()
   readonly waits = new Set<OwnedWait>()
+  /** When the stack of an acquire of it was kept, by the clock. */
+  lastStack = -Infinity
   private readonly signal: AbortSignal | undefined
   private closing: { readonly reason: unknown } | null = null
   private unlisten: (() => void) | null = null

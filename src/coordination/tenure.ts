@@ -95,6 +95,7 @@ export class Tenure {
 
   /** Makes sure that the kernel lets it last for one more hold, before that begins. False when it has ended it. */
   outlasts(request: Request): boolean {
+    if (this.limited === Infinity) return true
     const deadline = this.holding.clock.now() + request.maxHold
     return deadline <= this.limited || this.limit(deadline, request)
   }

@@ -24,7 +24,7 @@ export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
   request: Request
   line: Line
   private readonly clock: Clock
-  private readonly started: number
+  readonly started: number
   private readonly resolve: (hold: HoldState) => void
   private readonly reject: (error: unknown) => void
   private settled = false
