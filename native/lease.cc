@@ -60,8 +60,8 @@ uint64_t Adopt(Lease* orphan) {
   return orphan->id;
 }
 
-Result NamesNow(const Lease* lease, const char* path, const Identity& identity) {
-  return lease->distant == nullptr ? LockFile::PathNames(path, identity) : DistantNames(path, identity);
+Result NamesNow(bool distant, const char* path, const Identity& identity) {
+  return distant ? DistantNames(path, identity) : LockFile::PathNames(path, identity);
 }
 
 bool IsOverdue(const Lease* lease, uint64_t now) { return lease->limit != 0 && lease->limit <= now; }
@@ -230,7 +230,7 @@ Answer Claim(Environment* environment, uint64_t id, const char* path) {
     UnlockAndDelete(lease);
     return answer;
   }
-  const Result named = NamesNow(lease, path, lease->file.identity());
+  const Result named = NamesNow(lease->distant != nullptr, path, lease->file.identity());  // without limit
   if (named.done()) return Answer::Of(Kind::kGranted, id);
   Release(environment, id, Ending());
   return named.outcome == Outcome::kReplaced ? Answer::Of(Kind::kReplaced) : Answer::Of(named);
@@ -255,14 +255,15 @@ void Drop(Environment* environment, uint64_t id) {
 
 Result Names(Environment* environment, uint64_t id, const char* path) {
   Identity identity;
-  const Lease* lease;  // held, so only this thread can end it
+  bool distant;
   {
     MutexGuard guard(registry);
-    lease = FindHeld(environment, id);
+    const Lease* lease = FindHeld(environment, id);  // which the watchdog may end as soon as the mutex is left
     if (lease == nullptr) return Result::Of(Outcome::kReplaced);
     identity = lease->file.identity();
+    distant = lease->distant != nullptr;
   }
-  return NamesNow(lease, path, identity);
+  return NamesNow(distant, path, identity);
 }
 
 Result Limit(Environment* environment, uint64_t id, uint64_t nanoseconds, const Ending& ending) {

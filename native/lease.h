@@ -25,10 +25,10 @@
 // 10. The kernel's queue decides who is next. A request that comes after this process let others go first (kWait)
 //     makes no fresh try; nor does an exclusive one that finds an orphan already in the queue.
 // 11. A lease may have a limit in time: a held one because its hold may last only so long, a granted one because those
-//     who wait for it do. Past its limit it can only end. The watchdog (watchdog.cc) ends it then, whatever the
-//     environment's thread is busy with: at once, or when the last guard is left. A held lease is out of the tables
-//     then, like one that was released, and every later call finds nothing. A granted one stays, without its
-//     descriptor, as kLapsed, until the environment has been told.
+//     who wait for it do. Past its limit a held one can only end, and a granted one be claimed in the moment before
+//     the watchdog (watchdog.cc) comes, which ends it, whatever the environment's thread is busy with: at once, or when
+//     the last guard is left. A held lease is out of the tables then, like one that was released, and every later call
+//     finds nothing. A granted one stays, without its descriptor, as kLapsed, until the environment has been told.
 // 12. A guard keeps a lease from ending by its limit. None is entered past the limit. What the environment ends itself
 //     (Release) it ends guarded or not: JavaScript counts its own guards.
 #ifndef HOLDFAST_NATIVE_LEASE_H_

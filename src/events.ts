@@ -4,7 +4,7 @@
 // Events are delivered a little later, in a microtask and in order, because subscribers may acquire and release, and must
 // not do so in the middle of a grant. releaseAll() delivers what is due before it returns. Statistics count where an event
 // happens, so they are never behind.
-import { channel, subscribe, tracingChannel, unsubscribe, type Channel } from 'node:diagnostics_channel'
+import { channel, tracingChannel, type Channel } from 'node:diagnostics_channel'
 
 import type { DeadlockStep, LostReason } from './errors.js'
 import type { HoldInfo } from './hold-info.js'
@@ -125,6 +125,10 @@ export interface AcquireTrace extends LockEvent {
 export class Tally<Event> {
   private counters: readonly ((event: Event) => void)[] = []
 
+  get counts(): boolean {
+    return this.counters.length > 0
+  }
+
   count(event: Event): void {
     for (const counter of this.counters) counter(event)
   }
@@ -149,18 +153,19 @@ export class Topic<Event> {
 
   /** Asked before an event is made: nobody pays for what nobody sees. */
   get wanted(): boolean {
-    return this.channel.hasSubscribers
+    return this.channel.hasSubscribers || this.tally.counts
   }
 
   publish(event: Event): void {
     this.tally.count(event)
+    if (!this.channel.hasSubscribers) return
     if (due.length === 0) void Promise.resolve().then(deliverEvents)
     due.push({ channel: this.channel, event })
   }
 
   /** Counts every event from now on; makes it wanted. Answers how to end it. */
   count(counter: (event: Event) => void): () => void {
-    return counted(this.channel, this.tally, counter)
+    return this.tally.add(counter)
   }
 }
 
@@ -186,31 +191,22 @@ export function countAcquires(counter: {
   waits(trace: AcquireTrace): void
   answered(trace: AcquireTrace): void
 }): () => void {
-  const ends = [
-    waiting.add((trace) => counter.waits(trace)),
-    counted(acquiring.asyncEnd, answered, (trace) => counter.answered(trace)),
-  ]
+  const ends = [waiting.add((trace) => counter.waits(trace)), answered.add((trace) => counter.answered(trace))]
   return () => {
     for (const end of ends) end()
   }
 }
 
-/** A channel with a subscriber has its events made. */
-function counted<Event>(channel: Channel, tally: Tally<Event>, counter: (event: Event) => void): () => void {
-  const subscriber = (): void => undefined
-  const end = tally.add(counter)
-  subscribe(channel.name, subscriber)
-  return () => {
-    unsubscribe(channel.name, subscriber)
-    end()
-  }
-}
-
 const due: { readonly channel: Channel; readonly event: unknown }[] = []
+let delivered = 0
 
-/** Delivers what is due now, in order, also when a subscriber calls it. Never called in the middle of a grant. */
+/** Delivers what is due now, in order, also when a subscriber calls it. */
 export function deliverEvents(): void {
-  for (let next = due.shift(); next !== undefined; next = due.shift()) next.channel.publish(next.event)
+  while (delivered < due.length) {
+    const next = due[delivered++]
+    next?.channel.publish(next.event)
+  }
+  due.length = delivered = 0
 }
 
 export function publishFallback(event: FallbackEvent): void {

@@ -87,7 +87,8 @@ export function acquireAllRequests(locate: Locate, paths: unknown, options: unkn
   const values = read(options, ACQUIRE_ALL)
   const owner = ownerOf(values) ?? new OwnerState('')
   if ((values.timeout ?? owner.timeout) === Infinity) {
-    throw outOfRange('options.timeout', 'a finite number of milliseconds', Infinity)
+    const name = values.timeout === undefined ? "the owner's timeout" : 'options.timeout'
+    throw outOfRange(name, 'a finite number of milliseconds', Infinity)
   }
   const texts = paths.map((path, index) => pathText(`paths[${index}]`, path))
   return texts.map((text) => request(locate, text, values, true, owner))

@@ -68,19 +68,19 @@ export class Owner implements Disposable, AsyncDisposable {
 
   /** Closes, and waits for open guards. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = this.#state.guardsEnded()
     this.close()
-    await ended
+    await this.#state.guardsEnded()
   }
 }
 
 function newState(label: unknown, options: OwnerOptions | undefined): OwnerState {
-  if (text('label', label) === '') throw invalidValue('label', 'a name that is not empty', label)
+  const name = text('label', label)
+  if (name === '') throw invalidValue('label', 'a name that is not empty', name)
   const found: OwnerOptions = {}
   for (const [name, value] of options === undefined ? [] : entries(options, OPTIONS)) {
     if (name === 'signal') found.signal = signal('options.signal', value)
     else if (name === 'timeout') found.timeout = timeout('options.timeout', value)
     else found.maxHold = duration('options.maxHold', value)
   }
-  return new OwnerState(text('label', label), found)
+  return new OwnerState(name, found)
 }

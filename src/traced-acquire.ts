@@ -11,7 +11,7 @@ import type { Request } from './options.js'
 /** Coordinator.acquire(), told of. */
 export function tracedAcquire(coordinator: Coordinator, ...call: Parameters<Acquire>): void {
   const { acquiring } = events
-  if (!acquiring.hasSubscribers) {
+  if (!acquiring.hasSubscribers && !events.answered.counts) {
     coordinator.acquire(...call)
     return
   }

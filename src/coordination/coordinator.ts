@@ -47,7 +47,7 @@ export class Coordinator implements Registry {
     const line = this.lineFor(request.file, 0)
     const waiter = new Waiter(request, line, this.clock, started, resolve, reject)
     line.enqueue(waiter)
-    if (waiter.answered) return
+    if (waiter.over) return
     request.acquiredAt ??= this.callSites.ofWait(request.owner)
     waiter.arm(this.deadlines)
   }
@@ -106,10 +106,9 @@ export class Coordinator implements Registry {
     const again = { advance: () => this.acquireNow(request, resolve, reject) }
     if (!this.turn.mayGrant(again)) return
     try {
-      request.signal?.throwIfAborted()
-      request.owner?.refuseIfClosed(request.file)
       const hold = this.tryAcquire(request)
       if (hold === null) {
+        this.queuesByPath.get(request.file.lockfile)?.refuseUpgrade(request)
         const holder = this.queuesByPath.get(request.file.lockfile)?.someHold()
         throw timeoutError(this.kernel, request, 0, 0, holder)
       }

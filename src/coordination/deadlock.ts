@@ -6,23 +6,29 @@
 import { LockDeadlockError, type DeadlockStep } from '../errors.js'
 import * as events from '../events.js'
 import { printable } from '../record.js'
+import { ownerLabel } from './hold-events.js'
 import type { OwnedWait } from './owner-state.js'
 
-/** Throws when `wait` closes a circle. */
+/** Throws when `wait` closes a circle. `queued` wait besides it. */
 export function refuseDeadlock(wait: OwnedWait, queued: number): void {
   const { owner } = wait.request
   if (owner === null || (owner.holds.size === 0 && owner.waits.size === 0)) return
   const circle = circleFrom(wait)
-  if (circle === null) return
-  const cycle = circle.map(({ request: { file, mode, owner } }) => {
-    return { owner: owner?.label ?? '', path: file.target, mode }
-  })
-  const { target: path, lockfile } = wait.request.file
+  if (circle !== null) refuse(wait.request, circle.map(step), queued)
+}
+
+/** Of a request whose own owner holds the lock, but not so: it would wait for itself. */
+export function refuse(request: OwnedWait['request'], cycle: readonly DeadlockStep[], queued: number): never {
+  const { file, mode, owner, label } = request
+  const { target: path, lockfile } = file
   if (events.deadlocked.wanted) {
-    const [{ mode }] = [wait.request]
-    events.deadlocked.publish({ path, lockfile, mode, owner: owner.label, label: null, queued, cycle })
+    events.deadlocked.publish({ path, lockfile, mode, owner: ownerLabel(owner), label: label ?? null, queued, cycle })
   }
   throw new LockDeadlockError(describe(cycle), cycle, { path, lockfile })
+}
+
+export function step({ request: { file, mode, owner } }: Pick<OwnedWait, 'request'>): DeadlockStep {
+  return { owner: owner?.label ?? '', path: file.target, mode }
 }
 
 /** Waits of which each waits for the owner of the next, and the last for the owner of the first. */
@@ -56,15 +62,15 @@ function circleFrom(first: OwnedWait): OwnedWait[] | null {
 
 function describe(cycle: readonly DeadlockStep[]): string {
   if (cycle.length === 1) {
-    const [step] = cycle
-    return `Deadlock: ${name(step)} holds ${step?.path} shared and would wait for itself to hold it exclusively`
+    const [only] = cycle
+    return `Deadlock: ${name(only)} holds ${only?.path} shared and would wait for itself to hold it exclusively`
   }
-  const steps = cycle.map((step, index) => {
-    return `${name(step)} waits for ${step.path}, which ${name(cycle[(index + 1) % cycle.length])} has`
+  const steps = cycle.map((one, index) => {
+    return `${name(one)} waits for ${one.path}, which ${name(cycle[(index + 1) % cycle.length])} has`
   })
   return `Deadlock: ${steps.join('; ')}`
 }
 
-function name(step: DeadlockStep | undefined): string {
-  return step === undefined || step.owner === '' ? 'an owner without a name' : `"${printable(step.owner)}"`
+function name(one: DeadlockStep | undefined): string {
+  return one === undefined || one.owner === '' ? 'an owner without a name' : `"${printable(one.owner)}"`
 }

@@ -20,7 +20,7 @@ import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import { prepareRecord } from '../record-page.js'
 import type { Settling } from './arrival.js'
-import { refuseDeadlock } from './deadlock.js'
+import { refuse, refuseDeadlock, step } from './deadlock.js'
 import type { Deadlines } from './deadlines.js'
 import { tellBeginning } from './hold-events.js'
 import type { HoldState, Holding } from './hold-state.js'
@@ -31,8 +31,8 @@ import { Polling } from './polling.js'
 import { systemError } from './system-error.js'
 import { signature, Tenure } from './tenure.js'
 import { timeoutError } from './timeout-error.js'
-import type { Turn } from './turn.js'
-import type { Line, Waiter } from './waiter.js'
+import type { Deferred, Turn } from './turn.js'
+import { refuseIfUnwanted, type Line, type Waiter } from './waiter.js'
 
 /** What queues have in common: which is for which path and lease. */
 export interface Registry {
@@ -89,9 +89,10 @@ export class FileQueue implements Line, Holding, Settling {
   enqueue(waiter: Waiter): void {
     waiter.line = this
     try {
+      refuseIfUnwanted(waiter.request)
       if (this.reenter(waiter)) return
       this.waiters.add(waiter)
-      refuseDeadlock(waiter, this.queued)
+      refuseDeadlock(waiter, this.queued - 1)
     } catch (error) {
       this.remove(waiter, systemError(error, waiter.request.file))
       return
@@ -107,6 +108,7 @@ export class FileQueue implements Line, Holding, Settling {
 
   /** One try that never queues: null when somebody else holds the lock or comes first. */
   tryNow(request: Request): HoldState | null {
+    refuseIfUnwanted(request) // a listener of a hold that ended on the way here may have seen to that
     const { tenure } = this
     if (tenure === null) return this.waiters.first === null ? this.tryKernel(request) : null
     if (!this.mayReenter(tenure, request)) {
@@ -119,6 +121,13 @@ export class FileQueue implements Line, Holding, Settling {
     return this.registry.queueFor(request.file.lockfile).tryNow(request)
   }
 
+  /** Throws where the request's own owner holds the lock shared, and it would have it exclusively. */
+  refuseUpgrade(request: Request): void {
+    const { tenure } = this
+    if (tenure?.mode !== 'shared' || request.mode === 'shared' || request.owner === null) return
+    if (tenure.isHeldBy(request.owner)) refuse(request, [step({ request })], this.queued)
+  }
+
   /** The kernel says that a wait of this queue has ended. */
   settled(lease: Lease): void {
     if (this.wait?.lease !== lease) return
@@ -129,7 +138,7 @@ export class FileQueue implements Line, Holding, Settling {
   expired(waiter: Waiter): void {
     this.expireHolds()
     if (waiter.line === this && waiter === this.waiters.first && this.lastChance(waiter)) this.advance()
-    if (waiter.answered) return
+    if (waiter.over) return
     if (waiter.line !== this) {
       waiter.line.expired(waiter) // its file turned out to have another line
       return
@@ -144,6 +153,7 @@ export class FileQueue implements Line, Holding, Settling {
 
   /** Those ahead that exclude it, and those ahead that exclude one of these; all holds, if anything excludes them. */
   blockersOf(waiter: Waiter): Blocker[] {
+    if (this.tenure !== null && this.mayReenter(this.tenure, waiter.request)) return [] // it enters in the next turn
     const blockers: Blocker[] = []
     let exclusive = waiter.request.mode === 'exclusive'
     for (const earlier of this.waiters.before(waiter)) {
@@ -192,9 +202,7 @@ export class FileQueue implements Line, Holding, Settling {
     for (let first = this.waiters.first; first !== null; first = this.waiters.first) {
       if (!this.registry.turn.mayGrant(this)) return
       try {
-        const { file, signal, owner } = first.request
-        signal?.throwIfAborted()
-        owner?.refuseIfClosed(file)
+        refuseIfUnwanted(first.request)
         if (!this.serve(first)) return
       } catch (error) {
         this.waiters.delete(first)
@@ -267,18 +275,18 @@ export class FileQueue implements Line, Holding, Settling {
   private reenter(waiter: Waiter): boolean {
     const { tenure } = this
     if (tenure === null || !this.mayReenter(tenure, waiter.request)) return false
-    const { lockfile } = waiter.request.file
-    const again = (): void => {
-      if (!waiter.answered) this.registry.queueFor(lockfile).enqueue(waiter)
+    if (!this.registry.turn.mayGrant(this.togetherLater(waiter.request))) {
+      this.waiters.add(waiter)
+      return true
     }
-    if (!this.registry.turn.mayGrant({ advance: again })) return true
+    const { lockfile } = waiter.request.file
     const standing = this.standing(tenure, waiter.request)
     if (standing === 'here') {
       this.grant(tenure, waiter)
     } else {
       if (standing === 'elsewhere') this.detach(lockfile)
       else tenure.lapse()
-      again()
+      this.registry.queueFor(lockfile).enqueue(waiter)
     }
     return true
   }
@@ -374,13 +382,20 @@ export class FileQueue implements Line, Holding, Settling {
   }
 
   /** What else the new holder's owner waits for here enters too, or never can. */
-  private grantTogether({ owner }: Request): void {
+  private grantTogether(request: Request): void {
+    const { owner } = request
     if (owner === null || owner.waits.size === 0) return
-    for (const other of [...this.waiters].filter(({ request }) => request.owner === owner)) {
+    for (const other of [...this.waiters].filter((waiter) => waiter.request.owner === owner)) {
       if (other.list !== this.waiters) continue // answered meanwhile, or in the line of another file
+      if (this.tenure?.isHeldBy(owner) !== true) return // the others keep their places
+      if (!this.registry.turn.mayGrant(this.togetherLater(request))) return
       this.waiters.delete(other)
       this.enqueue(other)
     }
+  }
+
+  private togetherLater(request: Request): Deferred {
+    return { advance: () => this.grantTogether(request) }
   }
 
   private hold(tenure: Tenure, request: Request, started: number | null): HoldState {

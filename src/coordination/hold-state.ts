@@ -101,6 +101,11 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
     return this.deadline !== Infinity && this.holding.clock.now() >= this.deadline
   }
 
+  /** Nothing is left for its deadline to end. */
+  get over(): boolean {
+    return this.phase !== 'open' || this.deadline === Infinity
+  }
+
   /** Not ended, though its deadline may have passed. */
   get open(): boolean {
     return this.phase === 'open'
@@ -197,6 +202,7 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   assertHeld(): void {
     this.expire()
     if (this.phase === 'open' && !this.holding.stillNamed(this)) this.end('replaced')
+    this.expire() // a distant filesystem may have taken its time
     if (this.phase !== 'open') throw this.lost ?? this.lostError('released')
   }
 
@@ -242,7 +248,6 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
 
   /** The event loop has had a turn: a hold that lasts so long gets a timer. The watchdog has the same deadline. */
   armTimer(): void {
-    if (this.phase !== 'open' || this.deadline === Infinity) return
     this.timer?.cancel()
     this.timer = this.holding.clock.background(this.deadline - this.holding.clock.now(), () => this.expire())
   }

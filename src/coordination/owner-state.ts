@@ -5,6 +5,7 @@
 import { LockError } from '../errors.js'
 import type { HoldInfo } from '../hold-info.js'
 import type { LockTarget, Mode } from '../kernel/kernel.js'
+import { printable } from '../record.js'
 import { onAbort } from './abort-fan.js'
 
 export interface OwnedHold {
@@ -16,7 +17,12 @@ export interface OwnedHold {
 }
 
 export interface OwnedWait {
-  readonly request: { readonly file: LockTarget; readonly mode: Mode; readonly owner: OwnerState | null }
+  readonly request: {
+    readonly file: LockTarget
+    readonly mode: Mode
+    readonly owner: OwnerState | null
+    readonly label: string | undefined
+  }
   /** Who must let go before it can be granted: holders, and requests that come first. */
   blockers(): Blocker[]
   cancel(error: unknown): void
@@ -113,7 +119,7 @@ export class OwnerState {
   }
 
   private closedError({ target: path, lockfile }: LockTarget, reason: unknown): LockError {
-    const name = this.label === '' ? 'The owner' : `The owner "${this.label}"`
+    const name = this.label === '' ? 'The owner' : `The owner "${printable(this.label)}"`
     const details = reason === undefined ? { path, lockfile } : { path, lockfile, cause: reason }
     return new LockError('ERR_LOCK_OWNER_CLOSED', `${name} is closed and acquires nothing more: ${path}`, details)
   }

@@ -39,8 +39,10 @@ export class Tenure {
   private handOvers = 0
   /** When the kernel will end the lease, by the clock. */
   private limited = Infinity
-  /** The kernel knows the ending of our record. */
-  private endingKnown = false
+  /** The ending that the kernel would stamp at the limit; undefined is none. */
+  private endingAtLimit: LostReason | null | undefined
+  /** It was told that nothing but the event loop ends it. */
+  private unwatched = false
   /** Holds without a deadline. */
   private unlimited = 0
   /** The previous record was looked at; only a hold with a record does. */
@@ -50,6 +52,7 @@ export class Tenure {
   private fences: FenceBlock | null = null
   /** The hold before the next one, if that did not end by its own release. */
   private recovered: LockRecord | null = null
+  /** How an exclusive hold was revoked, until a later one is told of it. */
   private lastEnding: LostReason | null = null
 
   constructor(kernel: Kernel, holding: Holding, lease: Lease, mode: Mode) {
@@ -117,9 +120,9 @@ export class Tenure {
     if (hold.deadline === Infinity) this.unlimited--
     if (!this.isFree) this.shorten(hold.request)
     const { request, since, fence } = hold
-    if (this.mode === 'shared' || !request.record) return
+    if (reason === null || request.mode === 'shared' || !request.record) return
     this.lastEnding = reason
-    this.recovered = reason === null ? null : revokedRecord(signature(request), since, fence, reason)
+    this.recovered = revokedRecord(signature(request), since, fence, reason)
   }
 
   /** The deadline of one of its holds was `before` and is another now. False when the kernel has ended it. */
@@ -140,8 +143,15 @@ export class Tenure {
   private shorten(request: Request): boolean {
     if (this.unlimited > 0 && this.limited === Infinity) return true
     const latest = this.latestDeadline()
-    const known = latest === Infinity || this.endingKnown === this.recorded
+    const known = latest === Infinity || this.endingAtLimit === this.endingOfAll()
     return (latest === this.limited && known) || this.limit(latest, request)
+  }
+
+  /** How the record ends if all holds end by their deadlines; undefined without one. */
+  private endingOfAll(): LostReason | null | undefined {
+    if (!this.recorded) return undefined
+    for (const { request } of this.holds) if (request.mode === 'exclusive' && request.record) return 'max-hold'
+    return this.lastEnding
   }
 
   private latestDeadline(): number {
@@ -153,12 +163,14 @@ export class Tenure {
 
   private limit(deadline: number, { file: { lockfile } }: Request): boolean {
     const rest = deadline - this.holding.clock.now()
-    const stamp = this.recorded ? ending('max-hold') : null
+    const last = this.endingOfAll()
+    const stamp = last === undefined ? null : ending(last)
     const answer = this.kernel.limit(this.lease, rest, stamp, RECORD_PREFIX.length)
     if (answer === 'ended') return false
     this.limited = deadline
-    this.endingKnown = stamp !== null
-    if (answer === 'unwatched') {
+    this.endingAtLimit = last
+    if (answer === 'unwatched' && !this.unwatched) {
+      this.unwatched = true
       const reason = 'there is no thread for maxHold, so it works only while the event loop turns'
       publishFallback({ kind: 'watchdog', lockfile, reason })
     }
@@ -169,7 +181,7 @@ export class Tenure {
   private inscribe(request: Request, since: number): { fence: number | null; recoveredFrom: LockRecord | null } {
     if (!this.opened) this.open(request, since)
     const recoveredFrom = this.recovered
-    if (this.mode === 'exclusive') this.recovered = null
+    if (request.mode === 'exclusive') this.recovered = this.lastEnding = null
     return { fence: request.mode === 'shared' ? null : this.takeFence(request, since), recoveredFrom }
   }
 

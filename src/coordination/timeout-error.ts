@@ -20,7 +20,7 @@ export function timeoutError(
   const processes = filesystem.distant || holder?.here === true ? [] : processHolders(lockfile)
   const parts = [whoHolds(holder, processes, request.file)]
   if (position > 0) parts.push(`${ordinal(position)} in queue`)
-  parts.push(...advice(holder, request))
+  parts.push(...advice(holder, request, here))
   const message = `Timed out after ${Math.round(waited)} ms waiting for ${path}. ${parts.join('; ')}.`
   return new LockTimeoutError(message, { holder, processes, waited, position }, { path, lockfile })
 }
@@ -34,7 +34,7 @@ function holderHere(hold: HoldState | undefined): LockHolder | null {
     owner,
     label: label ?? null,
     since: new Date(hold.since),
-    maxHold: lasts === Infinity ? null : lasts,
+    maxHold: lasts === Infinity ? null : Math.round(lasts),
     acquiredAt,
     here: true,
   }
@@ -70,18 +70,16 @@ function describe(holder: LockHolder): string {
   return `Held${age} ${who}${names}${host}${where}`
 }
 
-function advice(holder: LockHolder | null, { timeout, owner }: Request): string[] {
-  if (holder === null) return []
+function advice(holder: LockHolder | null, request: Request, here: HoldState | undefined): string[] {
+  if (here?.open === false) return ['that hold has ended, and an open guard of it keeps the lock']
   const advice: string[] = []
-  if (holder.maxHold !== null && holder.since !== null) {
+  if (holder !== null && holder.maxHold !== null && holder.since !== null) {
     const rest = holder.since.getTime() + holder.maxHold - Date.now()
-    if (rest > 0) {
-      advice.push(
-        `its maxHold of ${holder.maxHold} ms ends it in ${duration(rest)}, too late for a timeout of ${timeout} ms`,
-      )
-    }
+    const bound = `its maxHold of ${holder.maxHold} ms ends it in ${duration(rest)}`
+    if (rest > 0) advice.push(`${bound}, too late for a timeout of ${request.timeout} ms`)
   }
-  if (holder.here && ownerLabel(owner) === null) advice.push('pass `owner` to enter what the same owner holds')
+  const mayEnter = here !== undefined && (here.mode === 'exclusive' || request.mode === 'shared')
+  if (mayEnter && ownerLabel(request.owner) === null) advice.push('pass `owner` to enter what the same owner holds')
   return advice
 }
 

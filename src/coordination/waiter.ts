@@ -17,6 +17,12 @@ export interface Line {
   blockersOf(waiter: Waiter): Blocker[]
 }
 
+/** Throws when its signal has aborted or its owner is closed. */
+export function refuseIfUnwanted({ file, signal, owner }: Request): void {
+  signal?.throwIfAborted()
+  owner?.refuseIfClosed(file)
+}
+
 export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
   list: object | null = null
   next: Waiter | null = null
@@ -50,13 +56,18 @@ export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
   /** For a waiter that was not answered at once. */
   arm(deadlines: Deadlines): void {
     const { timeout, signal, owner } = this.request
+    try {
+      refuseIfUnwanted(this.request)
+    } catch (error) {
+      this.cancel(error) // what ended on the way here had listeners
+      return
+    }
     if (timeout !== Infinity) deadlines.add(this)
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal.reason))
     owner?.addWait(this)
   }
 
   armTimer(): void {
-    if (this.settled) return
     const rest = Math.max(0, this.deadline - this.clock.now())
     this.timer = this.clock.after(rest, () => this.line.expired(this))
   }
@@ -71,7 +82,8 @@ export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
     return this.clock.now() - this.started
   }
 
-  get answered(): boolean {
+  /** It was answered. */
+  get over(): boolean {
     return this.settled
   }
 
@@ -79,8 +91,10 @@ export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
     return this.line.blockersOf(this)
   }
 
+  /** The request's own signal comes first, where that ended its owner too. */
   cancel(error: unknown): void {
-    this.line.cancelled(this, error)
+    const { signal } = this.request
+    this.line.cancelled(this, signal?.aborted === true ? signal.reason : error)
   }
 
   grant(hold: HoldState): void {
