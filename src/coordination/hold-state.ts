@@ -48,14 +48,14 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   readonly since: number
   readonly fence: number | null
   readonly recoveredFrom: LockRecord | null
+  /** By the clock. */
+  readonly begun: number
   /** By the clock: it is not held from then on. */
   deadline: number
   /** The handle, while it must not be collected. */
   handle: object | null = null
 
   private readonly holding: Holding
-  /** By the clock. */
-  readonly begun: number
   private phase: Phase = 'open'
   private reason: LostReason | null = null
   private lost: LockLostError | null = null
