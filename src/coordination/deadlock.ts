@@ -35,10 +35,12 @@ export function step({ request: { file, mode, owner } }: Pick<OwnedWait, 'reques
 function circleFrom(first: OwnedWait): OwnedWait[] | null {
   const { owner: target } = first.request
   const seen = new Set<OwnedWait>([first])
-  const path: OwnedWait[] = []
+  const path: { readonly wait: OwnedWait; readonly next: OwnedWait[] }[] = []
 
+  /** Puts a wait on the path, with those that it may lead to. Whether it waits for the owner of the first. */
   const closes = (wait: OwnedWait): boolean => {
-    path.push(wait)
+    const next: OwnedWait[] = []
+    path.push({ wait, next })
     const blockers = wait.blockers()
     // What blocks a request that comes first blocks this one too, and is among the blockers already.
     for (const blocker of blockers) if (blocker.wait !== null) seen.add(blocker.wait)
@@ -48,16 +50,22 @@ function circleFrom(first: OwnedWait): OwnedWait[] | null {
         if (wait === first && earlier !== null) continue // its own earlier request: it will enter with that one
         return true
       }
-      for (const next of owner.waits) {
-        if (seen.has(next)) continue
-        seen.add(next)
-        if (closes(next)) return true
+      for (const other of owner.waits) {
+        if (seen.has(other)) continue
+        seen.add(other)
+        next.push(other)
       }
     }
-    path.pop()
     return false
   }
-  return closes(first) ? path : null
+
+  let closed = closes(first)
+  for (let last = path.at(-1); !closed && last !== undefined; last = path.at(-1)) {
+    const next = last.next.pop()
+    if (next === undefined) path.pop()
+    else closed = closes(next)
+  }
+  return closed ? path.map(({ wait }) => wait) : null
 }
 
 function describe(cycle: readonly DeadlockStep[]): string {
