@@ -13,7 +13,15 @@ const OF_NODE = /\(<anonymous>\)$|[ (]node:/
 const OWN_FOLDER = new URL('.', import.meta.url).pathname
 
 /** Whether every acquire keeps its stack. */
-export const tracesAll = process.env['HOLDFAST_TRACE'] === '1'
+export const tracesAll = traceWanted()
+
+function traceWanted(): boolean {
+  try {
+    return process.env['HOLDFAST_TRACE'] === '1'
+  } catch {
+    return false // Deno: to look at the environment is a permission of its own
+  }
+}
 
 /** Never throws and never answers anything but text, whatever the program has made of Error. */
 export class AcquiredAt {

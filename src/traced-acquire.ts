@@ -5,13 +5,14 @@ import type { Coordinator } from './coordination/coordinator.js'
 import { ownerLabel } from './coordination/hold-events.js'
 import type { HoldState } from './coordination/hold-state.js'
 import { LockError, type LockErrorCode } from './errors.js'
-import * as events from './events.js'
+import * as channels from './channels.js'
+import type * as events from './events.js'
 import type { Request } from './options.js'
 
 /** Coordinator.acquire(), told of. */
 export function tracedAcquire(coordinator: Coordinator, ...call: Parameters<Acquire>): void {
-  const { acquiring } = events
-  if (!acquiring.hasSubscribers && !events.answered.counts) {
+  const { acquiring } = channels
+  if (!acquiring.hasSubscribers && !channels.answered.counts) {
     coordinator.acquire(...call)
     return
   }
@@ -29,7 +30,7 @@ export function tracedAcquire(coordinator: Coordinator, ...call: Parameters<Acqu
     const answer = (outcome: events.AcquireOutcome, done: () => void): void => {
       trace.waited = coordinator.clock.now() - started
       trace.outcome = outcome
-      events.answered.count(trace)
+      channels.answered.count(trace)
       settle(done)
     }
     const grant = (state: HoldState): void => {
@@ -42,7 +43,7 @@ export function tracedAcquire(coordinator: Coordinator, ...call: Parameters<Acqu
     }
     coordinator.acquire(request, grant, refuse, started)
     trace.queued = coordinator.queuedFor(request)
-    if (trace.outcome === null) events.waiting.count(trace)
+    if (trace.outcome === null) channels.waiting.count(trace)
     acquiring.end.publish(trace)
   })
 }

@@ -17,7 +17,7 @@ const NATIVE = join(ROOT, 'native')
 const DIRECTIONS: readonly Direction[] = [
   {
     from: /^kernel\//,
-    to: /^(?!kernel\/|errors\.ts$|events\.ts$).*\.ts$/,
+    to: /^(?!kernel\/|errors\.ts$|events\.ts$|channels\.ts$).*\.ts$/,
     because: 'the seam knows nothing of what is built on it',
   },
   {

@@ -4,7 +4,7 @@
 // An owner is one line of work: what it holds counts as held until everything it waits for is granted. Circles through
 // another process or thread are not seen.
 import { LockDeadlockError, type DeadlockStep } from '../errors.js'
-import * as events from '../events.js'
+import * as channels from '../channels.js'
 import { printable } from '../record.js'
 import { ownerLabel } from './hold-events.js'
 import type { OwnedWait } from './owner-state.js'
@@ -21,8 +21,8 @@ export function refuseDeadlock(wait: OwnedWait, queued: number): void {
 export function refuse(request: OwnedWait['request'], cycle: readonly DeadlockStep[], queued: number): never {
   const { file, mode, owner, label } = request
   const { target: path, lockfile } = file
-  if (events.deadlocked.wanted) {
-    events.deadlocked.publish({ path, lockfile, mode, owner: ownerLabel(owner), label: label ?? null, queued, cycle })
+  if (channels.deadlocked.wanted) {
+    channels.deadlocked.publish({ path, lockfile, mode, owner: ownerLabel(owner), label: label ?? null, queued, cycle })
   }
   throw new LockDeadlockError(describe(cycle), cycle, { path, lockfile })
 }

@@ -13,7 +13,7 @@
 //     without a fresh try: processes that wait there come first.
 //  6. A queue without waiters and holds is closed: the kernel keeps nothing for it.
 //  7. The kernel may end a limited tenure by itself. So whoever enters one first makes sure that it lasts for him.
-import { publishFallback } from '../events.js'
+import { publishFallback } from '../channels.js'
 import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'

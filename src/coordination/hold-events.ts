@@ -1,6 +1,7 @@
 // What is told of one hold: its beginning, its end, the loss of its handle. Nothing is made that nobody wants.
 import type { LostReason } from '../errors.js'
-import * as events from '../events.js'
+import * as channels from '../channels.js'
+import type * as events from '../events.js'
 import type { LockRecord } from '../record.js'
 import type { Request } from '../options.js'
 import type { OwnerState } from './owner-state.js'
@@ -16,30 +17,30 @@ export interface Told {
 }
 
 export function tellBeginning(hold: Told, waited: number, reentered: boolean): void {
-  if (events.held.wanted) events.held.publish(beginning(hold, waited, reentered))
-  if (hold.recoveredFrom !== null && events.recovered.wanted) {
-    events.recovered.publish({ ...subject(hold), record: hold.recoveredFrom })
+  if (channels.held.wanted) channels.held.publish(beginning(hold, waited, reentered))
+  if (hold.recoveredFrom !== null && channels.recovered.wanted) {
+    channels.recovered.publish({ ...subject(hold), record: hold.recoveredFrom })
   }
 }
 
 /** `reason` is null when it was released. */
 export function tellEnd(hold: Told, reason: LostReason | null, cause: unknown, guards: number): void {
   if (reason === null) {
-    if (events.released.wanted) events.released.publish(end(hold))
-  } else if (events.revoked.wanted) {
-    events.revoked.publish({ ...end(hold), reason, cause, guards })
+    if (channels.released.wanted) channels.released.publish(end(hold))
+  } else if (channels.revoked.wanted) {
+    channels.revoked.publish({ ...end(hold), reason, cause, guards })
   }
 }
 
 export function tellOverrun(hold: Told, reason: LostReason, guards: number, overdue: number): void {
-  if (events.overrun.wanted) events.overrun.publish({ ...subject(hold), reason, guards, overdue })
+  if (channels.overrun.wanted) channels.overrun.publish({ ...subject(hold), reason, guards, overdue })
 }
 
 /** Where nobody subscribes, it is a warning of the process. */
 export function tellLeak(hold: Told): void {
   const acquiredAt = hold.request.acquiredAt?.text ?? null
-  if (events.leaked.wanted) {
-    events.leaked.publish({ ...subject(hold), heldFor: hold.heldFor, acquiredAt })
+  if (channels.leaked.wanted) {
+    channels.leaked.publish({ ...subject(hold), heldFor: hold.heldFor, acquiredAt })
     return
   }
   const where = acquiredAt === null ? 'Set HOLDFAST_TRACE=1 to see where.' : `Acquired\n${acquiredAt}`

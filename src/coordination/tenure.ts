@@ -1,7 +1,7 @@
 // The time between one kernel grant and its unlock. Several holds may pass through it: exclusive ones one after another
 // by hand-over, shared ones side by side, those of one owner inside each other. It keeps what they have in common: the
 // lease, its limit in time, the record, the fences.
-import { publishFallback } from '../events.js'
+import { publishFallback } from '../channels.js'
 import type { LostReason } from '../errors.js'
 import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'

@@ -6,7 +6,7 @@
 import { dirname, isAbsolute, join, parse, sep } from 'node:path'
 
 import { LockError } from '../errors.js'
-import { publishFilesystem } from '../events.js'
+import { publishFilesystem } from '../channels.js'
 import { classify, distantType, unknownFilesystem, type Filesystem } from './filesystem.js'
 import type { LockTarget } from './kernel.js'
 import type { MountList } from './mount-table.js'

@@ -1,6 +1,7 @@
 // Counts what happens from its beginning to its end. What is held is asked, not counted, so it cannot drift; what is counted
 // agrees with it.
-import * as events from '../events.js'
+import * as channels from '../channels.js'
+import type * as events from '../events.js'
 import type { HoldInfo } from '../hold-info.js'
 import { Figures, type Counts } from './figures.js'
 import { COARSE, FINE } from './times.js'
@@ -47,14 +48,14 @@ export class Collector {
     this.most = most
     holds() // ends what is past its deadline, before it is counted
     this.ends = [
-      events.held.count((event) => this.count(event, (figures) => figures.held(event))),
-      events.released.count((event) => this.count(event, (figures) => figures.released(event))),
-      events.revoked.count((event) => this.count(event, (figures) => figures.revoked(event))),
-      events.overrun.count((event) => this.count(event, (figures) => figures.overrun())),
-      events.recovered.count((event) => this.count(event, (figures) => figures.recovered())),
-      events.deadlocked.count((event) => this.count(event, (figures) => figures.deadlocked())),
-      events.fallbacks.add((event) => this.count(event, (figures) => figures.fellBack(event))),
-      events.countAcquires({
+      channels.held.count((event) => this.count(event, (figures) => figures.held(event))),
+      channels.released.count((event) => this.count(event, (figures) => figures.released(event))),
+      channels.revoked.count((event) => this.count(event, (figures) => figures.revoked(event))),
+      channels.overrun.count((event) => this.count(event, (figures) => figures.overrun())),
+      channels.recovered.count((event) => this.count(event, (figures) => figures.recovered())),
+      channels.deadlocked.count((event) => this.count(event, (figures) => figures.deadlocked())),
+      channels.fallbacks.add((event) => this.count(event, (figures) => figures.fellBack(event))),
+      channels.countAcquires({
         waits: (trace) => {
           this.waits.add(trace)
           this.count(trace, (figures) => figures.queued(trace.queued))

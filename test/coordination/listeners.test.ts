@@ -4,7 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { deliverEvents } from '../../src/events.js'
+import { deliverEvents } from '../../src/channels.js'
 import type { Hold } from '../../src/hold.js'
 import { Owner } from '../../src/owner.js'
 import { FakeWorld, microtasks, watch } from '../helpers/fake-world.js'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
-import * as events from '../../src/events.js'
+import * as channels from '../../src/channels.js'
 import { acquire, acquireAll, holds, Owner, releaseAll, tryAcquire, withLock, type Hold } from '../../src/index.js'
 import { collectStats, type StatsCollector, type StatsOptions } from '../../src/stats.js'
 import { Agent } from '../helpers/agent.js'
@@ -309,10 +309,15 @@ describe('collecting', () => {
 
   test('has events made while it counts, without a subscription, and stop() ends that', () => {
     const wanted = (): boolean[] => [
-      ...[events.held, events.released, events.revoked, events.overrun, events.recovered, events.deadlocked].map(
-        (topic) => topic.wanted,
-      ),
-      events.answered.counts,
+      ...[
+        channels.held,
+        channels.released,
+        channels.revoked,
+        channels.overrun,
+        channels.recovered,
+        channels.deadlocked,
+      ].map((topic) => topic.wanted),
+      channels.answered.counts,
     ]
     const subscribed = (): boolean =>
       CHANNELS.some((name) => channel(`holdfast:${name}`).hasSubscribers) ||
@@ -322,7 +327,7 @@ describe('collecting', () => {
     expect(wanted()).not.toContain(false)
     expect(subscribed()).toBe(false)
     // Neither leak nor fallback: where nobody subscribes to them, they are warnings.
-    expect(events.leaked.wanted).toBe(false)
+    expect(channels.leaked.wanted).toBe(false)
     first.stop()
     first.stop()
     expect(wanted()).not.toContain(false)
@@ -397,7 +402,14 @@ describe('collecting', () => {
 })
 
 test('with no subscriber no event is made', async () => {
-  const topics = [events.held, events.released, events.revoked, events.recovered, events.deadlocked, events.overrun]
+  const topics = [
+    channels.held,
+    channels.released,
+    channels.revoked,
+    channels.recovered,
+    channels.deadlocked,
+    channels.overrun,
+  ]
   let made = 0
   for (const topic of topics) {
     expect(topic.wanted).toBe(false)

@@ -91,8 +91,9 @@ test('statistics are taken', () => {
 })
 
 test('every channel and every field of the events is named', () => {
-  const source = readFileSync(join(ROOT, 'src', 'events.ts'), 'utf8')
-  const channels = [...source.matchAll(/'(holdfast:\w+)'\)/g)].map((match) => String(match[1]))
+  const [source, delivery] = ['events.ts', 'channels.ts'].map((name) => readFileSync(join(ROOT, 'src', name), 'utf8'))
+  if (source === undefined || delivery === undefined) throw new Error('there are two files')
+  const channels = [...delivery.matchAll(/'(holdfast:\w+)'\)/g)].map((match) => String(match[1]))
   expect(new Set(channels).size).toBe(9)
   for (const channel of channels) expect(DOCUMENT).toContain(`\`${channel}`)
   const interfaces = [...source.matchAll(/^export interface \w+.*?\{\n(.*?)^\}/gms)].map((match) => String(match[1]))
