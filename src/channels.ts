@@ -1,5 +1,5 @@
 // How events get to operators: through node:diagnostics_channel. The library prints nothing by itself. With no subscriber
-// an event costs one branch.
+// an event costs one look at its channel.
 //
 // Events are delivered a little later, in a microtask and in order, because subscribers may acquire and release, and must
 // not do so in the middle of a grant. releaseAll() delivers what is due before it returns. Statistics count where an event

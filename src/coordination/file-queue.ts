@@ -13,7 +13,7 @@
 //     without a fresh try: processes that wait there come first.
 //  6. A queue without waiters and holds is closed: the kernel keeps nothing for it.
 //  7. The kernel may end a limited tenure by itself. So whoever enters one first makes sure that it lasts for him.
-import { publishFallback } from '../channels.js'
+import { held, publishFallback } from '../channels.js'
 import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
@@ -89,7 +89,6 @@ export class FileQueue implements Line, Holding, Settling {
   enqueue(waiter: Waiter): void {
     waiter.line = this
     try {
-      refuseIfUnwanted(waiter.request)
       if (this.reenter(waiter)) return
       this.waiters.add(waiter)
       refuseDeadlock(waiter, this.queued - 1)
@@ -97,7 +96,7 @@ export class FileQueue implements Line, Holding, Settling {
       this.remove(waiter, systemError(error, waiter.request.file))
       return
     }
-    this.wait?.joined(this.kernel, this.waiters, waiter, this.clock.now())
+    this.wait?.joined(waiter)
     this.advance()
   }
 
@@ -235,8 +234,7 @@ export class FileQueue implements Line, Holding, Settling {
         return true
       case 'waiting':
         this.stopPolling()
-        this.wait = new KernelWait(answer.lease, mode)
-        this.wait.limitTo(this.kernel, this.waiters, this.clock.now())
+        this.wait = new KernelWait(this.kernel, this.clock, this.waiters, answer.lease, mode)
         this.registry.waits.set(answer.lease, this)
         if (first.request.record) prepareRecord(signature(first.request))
         return false
@@ -279,14 +277,14 @@ export class FileQueue implements Line, Holding, Settling {
       this.waiters.add(waiter)
       return true
     }
-    const { lockfile } = waiter.request.file
     const standing = this.standing(tenure, waiter.request)
     if (standing === 'here') {
       this.grant(tenure, waiter)
+    } else if (standing === 'elsewhere') {
+      this.leaveFor(waiter)
     } else {
-      if (standing === 'elsewhere') this.detach(lockfile)
-      else tenure.lapse()
-      this.registry.queueFor(lockfile).enqueue(waiter)
+      tenure.lapse()
+      this.registry.queueFor(waiter.request.file.lockfile).enqueue(waiter)
     }
     return true
   }
@@ -399,7 +397,7 @@ export class FileQueue implements Line, Holding, Settling {
   }
 
   private hold(tenure: Tenure, request: Request, started: number | null): HoldState {
-    const reentered = request.owner !== null && tenure.isHeldBy(request.owner)
+    const reentered = held.wanted && request.owner !== null && tenure.isHeldBy(request.owner)
     const hold = tenure.enter(request)
     tellBeginning(hold, started === null ? 0 : hold.begun - started, reentered)
     return hold
@@ -413,7 +411,7 @@ export class FileQueue implements Line, Holding, Settling {
     const queued = waiter.list === this.waiters
     this.waiters.delete(waiter)
     waiter.refuse(error)
-    if (queued) this.wait?.limitTo(this.kernel, this.waiters, this.clock.now())
+    if (queued) this.wait?.limitAnew()
     this.advance()
   }
 

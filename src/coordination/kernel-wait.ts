@@ -1,5 +1,6 @@
 // A wait in the kernel's queue, for the first of those who wait in this thread, and how long its grant may lie there if the
 // event loop does not take it: no longer than the first may hold the lock, nor than anybody waits for it.
+import type { Clock } from '../kernel/clock.js'
 import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { LinkedList } from './linked-list.js'
 import type { Waiter } from './waiter.js'
@@ -8,33 +9,39 @@ export class KernelWait {
   readonly lease: Lease
   readonly mode: Mode
   settled = false
+  private readonly kernel: Kernel
+  private readonly clock: Clock
+  private readonly waiters: LinkedList<Waiter>
   private grace = Infinity
   /** By the clock. */
   private latest = Infinity
 
-  constructor(lease: Lease, mode: Mode) {
+  constructor(kernel: Kernel, clock: Clock, waiters: LinkedList<Waiter>, lease: Lease, mode: Mode) {
+    this.kernel = kernel
+    this.clock = clock
+    this.waiters = waiters
     this.lease = lease
     this.mode = mode
+    this.limitAnew()
   }
 
-  /** Somebody came. */
-  joined(kernel: Kernel, waiters: LinkedList<Waiter>, waiter: Waiter, now: number): void {
-    this.limit(kernel, waiters, Math.max(this.latest, waiter.deadline), now)
+  joined({ deadline }: Waiter): void {
+    this.limit(Math.max(this.latest, deadline))
   }
 
-  /** Somebody left, or this wait has just begun. */
-  limitTo(kernel: Kernel, waiters: LinkedList<Waiter>, now: number): void {
-    if (waiters.first === null) return // it will be dropped
+  /** Somebody left. */
+  limitAnew(): void {
+    if (this.waiters.first === null) return // it will be dropped
     let latest = -Infinity
-    for (const { deadline } of waiters) latest = Math.max(latest, deadline)
-    this.limit(kernel, waiters, latest, now)
+    for (const { deadline } of this.waiters) latest = Math.max(latest, deadline)
+    this.limit(latest)
   }
 
-  private limit(kernel: Kernel, { first }: LinkedList<Waiter>, latest: number, now: number): void {
-    const grace = first?.request.maxHold ?? Infinity
+  private limit(latest: number): void {
+    const grace = this.waiters.first?.request.maxHold ?? Infinity
     if (grace === this.grace && latest === this.latest) return
     this.grace = grace
     this.latest = latest
-    kernel.limitWait(this.lease, grace, latest - now)
+    this.kernel.limitWait(this.lease, grace, latest - this.clock.now())
   }
 }

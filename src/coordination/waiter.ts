@@ -59,7 +59,7 @@ export class Waiter implements Mortal, OwnedWait, Linked<Waiter> {
     try {
       refuseIfUnwanted(this.request)
     } catch (error) {
-      this.cancel(error) // what ended on the way here had listeners
+      this.cancel(error) // since it was asked for: between two files, or by a listener of what ended on the way here
       return
     }
     if (timeout !== Infinity) deadlines.add(this)

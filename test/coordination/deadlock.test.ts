@@ -319,6 +319,29 @@ test('a shared request does not wait for a shared one ahead of it, for they ente
   expect(seen.order).toEqual(['p', 'q', 'index'])
 })
 
+test('a re-entry that was put off to the next turn waits for nobody', async () => {
+  const world = new FakeWorld()
+  const { holdfast } = world.thread()
+  const [t, p, q] = [new Owner('T'), new Owner('P'), new Owner('Q')]
+  acquired(holdfast.tryAcquire('/t', { owner: t }))
+  for (const path of ['/p', '/a']) acquired(holdfast.tryAcquire(path, { owner: p }))
+  const never = { timeout: Infinity }
+  const waiting = watch({
+    a: holdfast.acquire('/a', { owner: q, ...never }),
+    t: holdfast.acquire('/t', { owner: q, ...never }),
+  })
+  for (let grant = 0; grant < 16; grant++) void holdfast.acquire(`/grant-${grant}`)
+  // In line behind Q, which waits for T: but P enters what it holds.
+  const again = watch({ again: holdfast.acquire('/a', { owner: p, ...never }) })
+  const asked = watch({ p: holdfast.acquire('/p', { owner: t, ...never }) })
+  await microtasks()
+  expect([...again.order, ...asked.order, ...waiting.order]).toEqual([])
+  world.clock.turn()
+  await microtasks()
+  expect(again.order).toEqual(['again'])
+  expect(asked.order).toEqual([])
+})
+
 test('waits without an owner are in no circle', async () => {
   const { holdfast } = new FakeWorld().thread()
   acquired(holdfast.tryAcquire('/one'))

@@ -57,7 +57,9 @@ test('acquireAll() of an owner that is closed in between is rejected at once, an
   const world = new FakeWorld()
   const { holdfast } = world.thread()
   const owner = new Owner('lane')
-  acquired(world.thread().holdfast.tryAcquire('/b'))
+  const other = world.thread().holdfast
+  acquired(other.tryAcquire(FILE)).release() // made first, so it is the first that is taken
+  acquired(other.tryAcquire('/b'))
   const before = holdfast.acquire('/b', { timeout: 1000 }).catch(() => 'refused')
   const all = holdfast.acquireAll([FILE, '/b'], { owner, timeout: 700 })
   owner.close('enough')

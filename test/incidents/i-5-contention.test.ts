@@ -1,4 +1,4 @@
-// Incident I-5: five main runs and five sub-agent runs at once on one session. A hard-coded wait is shorter than the queue
+// Incident I-5: five main runs and five that these started, at once on one session. A hard-coded wait is shorter than the queue
 // is long; who gets the lock is a matter of luck, the others fail, and all that is told is a text which looks like a
 // failure of the model. The same script on both protocols, with numbers a hundred times smaller.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'

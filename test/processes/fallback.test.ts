@@ -70,6 +70,22 @@ test.skipIf(unable)(
   },
 )
 
+test.skipIf(unable)(
+  'without a thread, maxHold ends the hold while the event loop turns, and says so once',
+  async () => {
+    const path = sharedFile()
+    const agent = await agentWithoutThreads()
+    const hold = await agent.acquire(path, { maxHold: 50 })
+    const next = await acquire(path, { timeout: Infinity })
+    expect(next.recoveredFrom).toMatchObject({ pid: agent.pid, reason: 'max-hold' })
+    expect(await agent.isHeld(hold)).toBe(false)
+    const events = await agent.ask<FallbackEvent[]>('fallbacks')
+    expect(events).toMatchObject([{ kind: 'watchdog', lockfile: hold.lockfile }])
+    expect(events[0]?.reason).toContain('no thread')
+    next.release()
+  },
+)
+
 test.skipIf(unable)('without a thread, waiters are served in the order in which they asked', async () => {
   const path = sharedFile()
   const hold = await acquire(path)
