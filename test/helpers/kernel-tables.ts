@@ -27,9 +27,23 @@ function parse(line: string): (KernelLock & { file: string }) | null {
   return { pid: Number(pid), mode: access === 'WRITE' ? 'exclusive' : 'shared', blocked: arrow !== undefined, file }
 }
 
-function kernelLocks(): (KernelLock & { file: string })[] {
+type Entry = KernelLock & { file: string }
+
+function readTable(): Entry[] {
   const lines = readFileSync('/proc/locks', 'latin1').split('\n')
   return lines.map(parse).filter((lock) => lock !== null)
+}
+
+/**
+ * The entries that are asked for. The kernel hands its table out a page at a time, and who locks or unlocks between two
+ * pages, in whatever process, makes it repeat an entry or leave one out: so it is read until it says the same twice.
+ */
+function kernelLocks(asked: (lock: Entry) => boolean): Entry[] {
+  let entries = readTable().filter(asked)
+  for (let before = ''; before !== JSON.stringify(entries); entries = readTable().filter(asked)) {
+    before = JSON.stringify(entries)
+  }
+  return entries
 }
 
 function numberOf(lockfile: string): string {
@@ -43,7 +57,7 @@ function numberOf(lockfile: string): string {
 
 export function locksOf(lockfile: string): KernelLock[] {
   const file = numberOf(lockfile)
-  return kernelLocks().filter((lock) => lock.file === file)
+  return kernelLocks((lock) => lock.file === file)
 }
 
 export function holdersOf(lockfile: string): number[] {
@@ -60,7 +74,7 @@ export function waitersOf(lockfile: string): number[] {
 
 /** How many threads of a process are blocked for some lock. */
 export function blockedThreads(pid: number): number {
-  return kernelLocks().filter((lock) => lock.blocked && lock.pid === pid).length
+  return kernelLocks((lock) => lock.blocked && lock.pid === pid).length
 }
 
 /** Resolves once nobody holds the lock file or waits for it in the kernel. */
