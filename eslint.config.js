@@ -1,7 +1,7 @@
 // Style is prettier's. What is checked here is what a reader relies on: types without holes, promises that are awaited,
 // and imports that point downwards only.
 import js from '@eslint/js'
-import importX from 'eslint-plugin-import-x'
+import importX, { createNodeResolver } from 'eslint-plugin-import-x'
 import tseslint from 'typescript-eslint'
 
 /** Who may not import whom: `target` never reaches into `from`. The same table is in test/architecture.test.ts. */
@@ -22,6 +22,16 @@ const DIRECTION = [
     from: ['./src/stats.ts', './src/stats'],
     message: 'an entry point of its own costs nothing where it is not asked for',
   },
+  {
+    target: ['./src/!(adapters)/**/*', './src/*.ts'],
+    from: './src/adapters',
+    message: 'an adapter costs nothing where it is not asked for',
+  },
+  {
+    target: './src/adapters',
+    from: ['./src/!(adapters)/**/*', './src/!(index|errors|arguments).ts'],
+    message: 'an adapter knows the public names',
+  },
 ]
 
 export default tseslint.config(
@@ -32,6 +42,8 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked],
     plugins: { 'import-x': importX },
     languageOptions: { parserOptions: { project: ['./test/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
+    // Imports name what is built, `.js`; what is checked is their sources.
+    settings: { 'import-x/resolver-next': [createNodeResolver({ extensionAlias: { '.js': ['.ts', '.js'] } })] },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowNullish: true }],

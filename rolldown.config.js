@@ -3,7 +3,11 @@
 import { defineConfig } from 'rolldown'
 
 export default defineConfig({
-  input: { index: 'src/index.ts', stats: 'src/stats.ts' },
+  input: {
+    index: 'src/index.ts',
+    stats: 'src/stats.ts',
+    'adapters/session-write-lock': 'src/adapters/session-write-lock.ts',
+  },
   platform: 'node',
   output: {
     dir: 'dist',

@@ -40,7 +40,7 @@ const DIRECTIONS: readonly Direction[] = [
     to: /^kernel\/native-kernel\.ts$/,
     because: 'the engine is chosen in one place',
   },
-  { from: /^(?!stats\.ts$)/, to: /^index\.ts$/, because: 'the public names are for others' },
+  { from: /^(?!stats\.ts$|adapters\/)/, to: /^index\.ts$/, because: 'the public names are for others' },
   {
     from: /^(?!stats\.ts$|stats\/)/,
     to: /^stats(\.ts$|\/)/,
@@ -51,6 +51,16 @@ const DIRECTIONS: readonly Direction[] = [
     to: /^(coordination|kernel)\/|^(hold|hold-set|holdfast|inspect|options|owner)\.ts$/,
     because: 'statistics know events and public names, nothing of what makes them',
   },
+  {
+    from: /^(?!adapters\/)/,
+    to: /^adapters\//,
+    because: 'an adapter costs nothing where it is not asked for',
+  },
+  {
+    from: /^adapters\//,
+    to: /^(?!adapters\/|(index|errors|arguments)\.ts$).*\.ts$/,
+    because: 'an adapter knows the public names',
+  },
   { from: /^(?!kernel\/load-addon\.ts$)/, to: /^(?!node:)(?!.*\.ts$)/, because: 'only the addon needs a package' },
 ]
 
@@ -60,6 +70,7 @@ interface Loads {
   readonly index: string[]
   readonly core: string[]
   readonly stats: string[]
+  readonly adapter: string[]
 }
 
 function sources(folder: string): { file: string; text: string }[] {
@@ -94,6 +105,8 @@ describe('imports', () => {
       ['index.ts', ['stats.ts']],
       ['stats.ts', ['index.ts', 'stats/collector.ts', 'holdfast.ts']],
       ['stats/collector.ts', ['events.ts', 'index.ts', 'coordination/turn.ts']],
+      ['hold.ts', ['adapters/session-write-lock.ts']],
+      ['adapters/session-write-lock.ts', ['index.ts', 'errors.ts', 'arguments.ts', 'adapters/own.ts', 'hold.ts']],
     ])
     expect(violations(bad, DIRECTIONS).map((text) => text.replace(/:(?= ).*/, ''))).toEqual([
       'kernel/clock.ts imports coordination/turn.ts',
@@ -108,6 +121,8 @@ describe('imports', () => {
       'stats.ts imports holdfast.ts',
       'stats/collector.ts imports index.ts',
       'stats/collector.ts imports coordination/turn.ts',
+      'hold.ts imports adapters/session-write-lock.ts',
+      'adapters/session-write-lock.ts imports hold.ts',
     ])
   })
 
@@ -236,19 +251,26 @@ describe('the package', () => {
         const text = readFileSync(new URL(file, import.meta.resolve('holdfast')), 'utf8')
         return [...text.matchAll(/from "(.*?)"|import\\("(.*?)"\\)/g)].map((match) => match[1] ?? match[2])
       }
-      console.log(JSON.stringify({ names, index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js') }))`
-    const { names, index, core, stats } = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
+      const adapter = loads('adapters/session-write-lock.js')
+      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), adapter }
+      console.log(JSON.stringify({ names, ...files }))`
+    const { names, index, core, stats, adapter } = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
     expect(names).toEqual(['collectStats'])
     expect(index).toEqual(['./core.js'])
     expect(core.filter((file) => !file.startsWith('node:'))).toEqual([])
     expect(core).not.toContain('node:perf_hooks')
     expect(stats).toContain('./core.js')
+    expect(adapter).toContain('../core.js')
+    expect(adapter.filter((file) => !/^(node:.*|\.\.\/core\.js)$/.test(file))).toEqual([])
   })
 
-  test.for(['index', 'core', 'stats'])('has no back door to its inner files: dist/%s.js', (file) => {
-    const script = `await import('holdfast/dist/${file}.js')`
-    expect(node('--input-type=module', '-e', script).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED')
-  })
+  test.for(['index', 'core', 'stats', 'adapters/session-write-lock'])(
+    'has no back door to its inner files: dist/%s.js',
+    (file) => {
+      const script = `await import('holdfast/dist/${file}.js')`
+      expect(node('--input-type=module', '-e', script).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED')
+    },
+  )
 
   const canRequire = { name: 'require() of ES modules', there: process.features.require_module }
   test.skipIf(missing(canRequire))('can be required from CommonJS', () => {

@@ -92,6 +92,8 @@ describe('the packed files', () => {
       'dist/core.js',
       'dist/stats.js',
       'dist/stats.d.ts',
+      'dist/adapters/session-write-lock.js',
+      'dist/adapters/session-write-lock.d.ts',
       'dist/kernel/kernel.d.ts',
     ]
     const native = [

@@ -1,12 +1,15 @@
 // A program in CommonJS: Node's require() loads the ES module. It is compiled, never run.
 import holdfast = require('holdfast')
 import stats = require('holdfast/stats')
+import adapter = require('holdfast/adapters/session-write-lock')
 
 export async function main(): Promise<void> {
   const hold: holdfast.Hold = await holdfast.acquire('file', { timeout: 1 })
   hold.release()
   const held: number = stats.collectStats().snapshot().total.held
   console.log(held)
+  const lock: adapter.SessionWriteLock = await adapter.acquireSessionWriteLock({ sessionFile: 'file.jsonl' })
+  await lock.release()
   // @ts-expect-error there is no such function
   holdfast.lock('file')
 }

@@ -19,6 +19,7 @@ import {
   type LockRecord,
   type LockState,
 } from 'holdfast'
+import { acquireSessionWriteLock, type SessionWriteLock } from 'holdfast/adapters/session-write-lock'
 import { collectStats, type FileStats, type Stats, type StatsCollector, type Times } from 'holdfast/stats'
 
 const options: AcquireOptions = { mode: 'shared', timeout: 1000, signal: AbortSignal.timeout(5), label: 'consumer' }
@@ -70,6 +71,13 @@ export function watched(): string[] {
   // @ts-expect-error there is no such option
   collectStats({ file: 10 })
   return [`${wait.p99}`, `${busiest?.lockfile}`, `${leaks} ${released}`]
+}
+
+export async function gateway(): Promise<void> {
+  const lock: SessionWriteLock = await acquireSessionWriteLock({ sessionFile: 'file.jsonl', timeoutMs: Infinity })
+  await lock.release()
+  // @ts-expect-error the file must be named
+  await acquireSessionWriteLock({ timeoutMs: 1 })
 }
 
 export function explain(error: unknown): string {
