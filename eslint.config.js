@@ -32,6 +32,11 @@ const DIRECTION = [
     from: ['./src/!(adapters)/**/*', './src/!(index|errors|arguments).ts'],
     message: 'an adapter knows the public names',
   },
+  {
+    target: ['./src/coordination', './src/kernel', './src/stats', './src/adapters'],
+    from: ['./src/session.ts', './src/session', './src/door.ts'],
+    message: 'the session writer costs nothing where it is not asked for, and its door is for nobody else',
+  },
 ]
 
 export default tseslint.config(

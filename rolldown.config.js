@@ -5,6 +5,7 @@ import { defineConfig } from 'rolldown'
 export default defineConfig({
   input: {
     index: 'src/index.ts',
+    session: 'src/session.ts',
     stats: 'src/stats.ts',
     'adapters/session-write-lock': 'src/adapters/session-write-lock.ts',
   },

@@ -1,12 +1,12 @@
-// The door to JavaScript: arguments in, numbers out, no policy.
+// The door to JavaScript: arguments in, numbers out, no policy. That for changes to data files is change_door.cc.
 //
 // Node-API's C functions, with node-addon-api for the module's entry alone: its checked calls build error objects
 // out of std::string, and with that would need a C++ library at run time. Arguments are checked in TypeScript; what
 // arrives here comes from src/kernel/native-kernel.ts only.
 #include <napi.h>
 
-#include <stdlib.h>
-
+#include "call.h"
+#include "change_door.h"
 #include "environment.h"
 #include "lease.h"
 #include "look.h"
@@ -15,86 +15,6 @@
 
 namespace holdfast {
 namespace {
-
-constexpr size_t kMostArguments = 4;
-
-// What a function of the addon needs: its arguments, and the environment it was made for.
-class Call {
- public:
-  Call(napi_env env, napi_callback_info info) : env_(env) {
-    size_t count = kMostArguments;
-    void* data = nullptr;
-    napi_get_cb_info(env, info, &count, arguments_, nullptr, &data);
-    environment_ = static_cast<Environment*>(data);
-  }
-
-  napi_env env() const { return env_; }
-  Environment* environment() const { return environment_; }
-  napi_value argument(size_t index) const { return arguments_[index]; }
-
-  bool Boolean(size_t index) const {
-    bool value = false;
-    napi_get_value_bool(env_, arguments_[index], &value);
-    return value;
-  }
-
-  int64_t Integer(size_t index) const {
-    int64_t value = 0;
-    napi_get_value_int64(env_, arguments_[index], &value);
-    return value;
-  }
-
-  napi_value Number(double value) const {
-    napi_value result = nullptr;
-    napi_create_double(env_, value, &result);
-    return result;
-  }
-
-  napi_value Null() const {
-    napi_value result = nullptr;
-    napi_get_null(env_, &result);
-    return result;
-  }
-
-  // 0 done, 1 no (busy, absent or replaced), 2 failed: ask failure().
-  napi_value Answer(const Result& result) const {
-    if (result.done()) return Number(0);
-    if (result.outcome != Outcome::kFailed) return Number(1);
-    environment_->last_failure = result;
-    return Number(2);
-  }
-
- private:
-  napi_env env_;
-  napi_value arguments_[kMostArguments] = {};
-  Environment* environment_ = nullptr;
-};
-
-// A UTF-8 argument. Paths rarely leave the stack.
-class Text {
- public:
-  Text(const Call& call, size_t index) {
-    const napi_env env = call.env();
-    const napi_value value = call.argument(index);
-    stack_[0] = '\0';
-    size_t length = 0;
-    if (napi_get_value_string_utf8(env, value, stack_, sizeof(stack_), &length) != napi_ok) return;
-    if (length + 4 < sizeof(stack_)) return;  // shorter than the buffer by a whole character: not cut off
-    napi_get_value_string_utf8(env, value, nullptr, 0, &length);
-    heap_ = static_cast<char*>(malloc(length + 1));
-    if (heap_ == nullptr) abort();
-    napi_get_value_string_utf8(env, value, heap_, length + 1, &length);
-  }
-  ~Text() { free(heap_); }
-  Text(const Text&) = delete;
-  Text& operator=(const Text&) = delete;
-
-  const char* c_str() const { return heap_ == nullptr ? stack_ : heap_; }
-
- private:
-  char stack_[1024];
-  char* heap_ = nullptr;
-};
 
 // A lease's number and what became of it travel as one number: kind + 16 * lease.
 constexpr double kKinds = 16;
@@ -201,17 +121,6 @@ napi_value LeaseNames(napi_env env, napi_callback_info info) {
   const Text path(call, 1);
   return call.Answer(Names(call.environment(), static_cast<uint64_t>(call.Integer(0)), path.c_str()));
 }
-
-// A Uint8Array argument; anything else has no bytes.
-struct Bytes {
-  Bytes(const Call& call, size_t index) {
-    napi_get_typedarray_info(call.env(), call.argument(index), nullptr, &size, &data, nullptr, nullptr);
-  }
-  char* chars() const { return static_cast<char*>(data); }
-
-  void* data = nullptr;
-  size_t size = 0;
-};
 
 // read(lease, bytes) → how many bytes there were, -1 where they cannot be read
 napi_value ReadLease(napi_env env, napi_callback_info info) {
@@ -382,6 +291,8 @@ napi_value Attach(napi_env env, napi_callback_info info) {
   Environment* environment = Environment::Open(env, call.argument(0));
   if (environment == nullptr) return nullptr;
   const napi_property_descriptor methods[] = {
+      Method("change", OrderChange, environment),
+      Method("changed", CollectChange, environment),
       Method("claim", ClaimLease, environment),
       Method("create", CreateLockFile, environment),
       Method("distrust", DistrustVolumes, environment),

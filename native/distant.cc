@@ -74,14 +74,14 @@ class Loan {
     {
       MutexGuard guard(registry);
       Lease* lease = FindById(lease_);
-      if (lease != nullptr && lease->state == State::kHeld) {
+      if (lease != nullptr && (lease->state == State::kHeld || lease->changes > 0)) {
         lease->file = static_cast<LockFile&&>(file);
         return;
       }
       ended = lease;
       if (ended != nullptr) Unlink(ended);
     }
-    if (ended != nullptr) Stamp(&file, ended->distant->ending.ending());
+    if (ended != nullptr) Stamp(&file, ended->at_end.ending());
     file.Unlock();
     if (ended != nullptr) DeleteLease(ended);
   }
@@ -260,12 +260,6 @@ Result WriteDistant(Environment* environment, uint64_t id, const char* bytes, si
   const Result result = work->result;
   Delete(work);
   return result;
-}
-
-void EndLater(Lease* lease, const Ending& ending) {
-  lease->state = State::kEnding;
-  lease->environment = nullptr;
-  lease->distant->ending.Keep(ending);
 }
 
 void ReleaseDistant(LockFile* file, const Ending& ending) {

@@ -18,7 +18,6 @@ struct Distant {
   State ended = State::kFailed;  // how it ends that is not granted
   uint64_t other = 0;            // of a kAlias: the lease on the same file
   char* link = nullptr;          // of a kLooked: where the link leads; null where there is none
-  KeptEnding ending;             // of a kEnding
 };
 
 // Opens a distant lock file, or makes it. On a thread that may wait.
@@ -37,9 +36,6 @@ void LookForLink(Lease* lease);
 
 // What a waiter thread does for a distant lease, up to its report.
 void WaitForDistant(Lease* lease);
-
-// Under the mutex: a held lease whose file is lent is released. The work that has the file does it.
-void EndLater(Lease* lease, const Ending& ending);
 
 // PathNames, aside.
 Result DistantNames(const char* path, const Identity& identity);

@@ -6,6 +6,7 @@
 #include "distant.h"
 #include "environment.h"
 #include "registry.h"
+#include "scribe.h"
 #include "waiter.h"
 #include "watchdog.h"
 
@@ -111,6 +112,12 @@ bool BeginsWith(LockFile* file, const char* prefix, size_t size) {
 void DeleteLease(Lease* lease) {
   if (lease->distant != nullptr) Delete(lease->distant);
   Delete(lease);
+}
+
+void EndLater(Lease* lease, const Ending& ending) {
+  lease->state = State::kEnding;
+  lease->environment = nullptr;
+  lease->at_end.Keep(ending);
 }
 
 Answer Hold(Environment* environment, Mode mode, LockFile* file, Distant* distant) {
@@ -301,6 +308,37 @@ void ExitGuard(Environment* environment, uint64_t id) {
   if (lease != nullptr) Unguard(lease);
 }
 
+bool EnterChange(uint64_t id) {
+  MutexGuard guard(registry);
+  Lease* lease = FindById(id);
+  if (lease == nullptr || lease->state != State::kHeld || IsOverdue(lease, Now())) return false;
+  ++lease->guards;
+  ++lease->changes;
+  return true;
+}
+
+bool ExitChange(uint64_t id, bool ends, const Ending& ending) {
+  Lease* lease;
+  {
+    MutexGuard guard(registry);
+    lease = FindById(id);
+    --lease->changes;
+    if (lease->state == State::kHeld) {
+      if (!ends) {
+        Unguard(lease);
+        return false;
+      }
+      EndLater(lease, ending);
+    }
+    if (lease->changes > 0 || !lease->file.valid()) return true;  // lent: the work that has the file ends it
+    Unlink(lease);
+  }
+  Stamp(&lease->file, lease->at_end.ending());
+  lease->file.Unlock();
+  DeleteLease(lease);
+  return true;
+}
+
 Result Read(Environment* environment, uint64_t id, char* bytes, size_t size, size_t* length) {
   const Guarded guarded(environment, id);
   Lease* lease = guarded.lease();
@@ -324,7 +362,7 @@ void Release(Environment* environment, uint64_t id, const Ending& ending) {
     MutexGuard guard(registry);
     lease = FindHeld(environment, id);
     if (lease == nullptr) return;
-    if (lease->distant != nullptr && !lease->file.valid()) return EndLater(lease, ending);
+    if (lease->changes > 0 || !lease->file.valid()) return EndLater(lease, ending);
     Unlink(lease);
   }
   if (lease->distant != nullptr) {
@@ -338,9 +376,16 @@ void Release(Environment* environment, uint64_t id, const Ending& ending) {
 
 void ReleaseAll(Environment* environment) {
   Lease* ended;
+  Change* abandoned;
   {
     MutexGuard guard(registry);
     ended = UnlinkAll(environment);
+    abandoned = AbandonAll(environment);
+  }
+  while (abandoned != nullptr) {
+    Change* next = abandoned->next;
+    Delete(abandoned);
+    abandoned = next;
   }
   while (ended != nullptr) {
     Lease* next = ended->next_with_id;

@@ -31,6 +31,8 @@
 //     finds nothing. A granted one stays, without its descriptor, as kLapsed, until the environment has been told.
 // 12. A guard keeps a lease from ending by its limit. None is entered past the limit. What the environment ends itself
 //     (Release) it ends guarded or not: JavaScript counts its own guards.
+// 13. A change to a data file (change.h) guards its lease as well, from a thread of its own. Whatever ends the lease
+//     meanwhile, even the end of its environment, only marks it (kEnding): the change ends it.
 #ifndef HOLDFAST_NATIVE_LEASE_H_
 #define HOLDFAST_NATIVE_LEASE_H_
 
@@ -53,7 +55,7 @@ enum class State : uint8_t {
   kFailed,    // the kernel refused it; likewise
   kAlias,     // its path named the file of another lease of this environment; likewise
   kLooked,    // of a look for a link, which locks nothing: it has been found out; likewise
-  kEnding,    // released while overdue work had the file: that work ends it
+  kEnding,    // ended while overdue work had the file, or a change was being made: that ends it
   kHeld,      // claimed
   kLapsed,    // was granted and not claimed in time: it holds nothing; the environment has been told, and will claim
 };
@@ -91,9 +93,11 @@ struct Lease {
   Result failure;
   Distant* distant = nullptr;  // null for a file that is dealt with here
   int guards = 0;
+  int changes = 0;     // the guards of changes, which count as guards too
   uint64_t limit = 0;  // when it ends at the latest, by Now(); 0: no limit
   uint64_t grace = 0;  // of a wait: nanoseconds from its grant to its limit; 0: no limit
   KeptEnding at_limit;
+  KeptEnding at_end;  // of a kEnding
   Lease* next_with_id = nullptr;
   Lease* next_with_file = nullptr;
 };
@@ -163,6 +167,11 @@ void LimitWait(Environment* environment, uint64_t id, uint64_t grace, uint64_t r
 // A guard keeps a held lease from ending by its limit. False when it has ended, or the limit has passed.
 bool EnterGuard(Environment* environment, uint64_t id);
 void ExitGuard(Environment* environment, uint64_t id);
+
+// The same for a change, on whatever thread. ExitChange also ends the lease if it `ends`, or was ended meanwhile; true: it
+// has ended.
+bool EnterChange(uint64_t id);
+bool ExitChange(uint64_t id, bool ends, const Ending& ending);
 
 // The start of the file of a held lease.
 Result Read(Environment* environment, uint64_t id, char* bytes, size_t size, size_t* length);

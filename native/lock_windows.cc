@@ -2,12 +2,8 @@
 // content is locked and the record stays readable while the lock is held.
 #include "lock.h"
 
-#include <windows.h>
-
-#include <stdlib.h>
-#include <string.h>
-
 #include "thread.h"
+#include "windows_calls.h"
 
 namespace holdfast {
 namespace {
@@ -19,102 +15,6 @@ constexpr DWORD kLockOffsetLow = 0xFFFFFFFE;
 // Virus scanners and deletions under way refuse an open for a moment.
 constexpr int kOpenTries = 10;
 constexpr int kOpenPauseMilliseconds = 2;
-
-// libuv's numbers, which Node can name on Windows.
-constexpr int kAccessDenied = -4092;
-constexpr int kBusyFile = -4082;
-constexpr int kInvalid = -4071;
-constexpr int kInputOutput = -4070;
-constexpr int kIsDirectory = -4068;
-constexpr int kLoop = -4067;
-constexpr int kTooManyFiles = -4066;
-constexpr int kNameTooLong = -4064;
-constexpr int kNotFound = -4058;
-constexpr int kNoMemory = -4057;
-constexpr int kNoSpace = -4055;
-constexpr int kNotDirectory = -4052;
-constexpr int kNotSupported = -4049;
-constexpr int kReadOnly = -4043;
-constexpr int kNotRegularFile = -4028;
-constexpr int kUnknown = -4094;
-
-int NodeError(DWORD error) {
-  switch (error) {
-    case ERROR_FILE_NOT_FOUND:
-    case ERROR_PATH_NOT_FOUND:
-    case ERROR_INVALID_NAME:
-    case ERROR_INVALID_DRIVE:
-    case ERROR_BAD_NETPATH:
-    case ERROR_BAD_NET_NAME:
-      return kNotFound;
-    case ERROR_ACCESS_DENIED:
-      return kAccessDenied;
-    case ERROR_SHARING_VIOLATION:
-    case ERROR_LOCK_VIOLATION:
-    case ERROR_DELETE_PENDING:
-      return kBusyFile;
-    case ERROR_TOO_MANY_OPEN_FILES:
-      return kTooManyFiles;
-    case ERROR_FILENAME_EXCED_RANGE:
-    case ERROR_BUFFER_OVERFLOW:
-      return kNameTooLong;
-    case ERROR_DIRECTORY:
-      return kNotDirectory;
-    case ERROR_NOT_ENOUGH_MEMORY:
-    case ERROR_OUTOFMEMORY:
-    case ERROR_NO_SYSTEM_RESOURCES:
-      return kNoMemory;
-    case ERROR_DISK_FULL:
-    case ERROR_HANDLE_DISK_FULL:
-      return kNoSpace;
-    case ERROR_WRITE_PROTECT:
-      return kReadOnly;
-    case ERROR_INVALID_FUNCTION:  // \\wsl$ and other shares that cannot lock
-    case ERROR_NOT_SUPPORTED:
-      return kNotSupported;
-    case ERROR_INVALID_PARAMETER:
-      return kInvalid;
-    case ERROR_CRC:
-    case ERROR_IO_DEVICE:
-      return kInputOutput;
-    default:
-      return kUnknown;
-  }
-}
-
-Result Failed(const char* call, DWORD error) { return {Outcome::kFailed, NodeError(error), call}; }
-
-HANDLE Handle(intptr_t handle) { return reinterpret_cast<HANDLE>(handle); }
-
-// A path as Windows wants it. `text` is null when memory ran out or the path is no UTF-8.
-struct WidePath {
-  explicit WidePath(const char* path) {
-    const int length = MultiByteToWideChar(CP_UTF8, 0, path, -1, nullptr, 0);
-    if (length <= 0) return;
-    text = static_cast<wchar_t*>(malloc(static_cast<size_t>(length) * sizeof(wchar_t)));
-    if (text != nullptr) MultiByteToWideChar(CP_UTF8, 0, path, -1, text, length);
-  }
-  ~WidePath() { free(text); }
-  WidePath(const WidePath&) = delete;
-  WidePath& operator=(const WidePath&) = delete;
-
-  wchar_t* text = nullptr;
-};
-
-bool IdentityOf(HANDLE handle, Identity* identity) {
-  FILE_ID_INFO id;
-  if (GetFileInformationByHandleEx(handle, FileIdInfo, &id, sizeof(id)) != 0) {
-    uint64_t halves[2];
-    static_assert(sizeof(halves) == sizeof(id.FileId), "a file id has 128 bits");
-    memcpy(halves, &id.FileId, sizeof(halves));
-    *identity = {id.VolumeSerialNumber, halves[1], halves[0]};
-    return true;
-  }
-  BY_HANDLE_FILE_INFORMATION information;  // filesystems that know 64-bit ids only
-  if (GetFileInformationByHandle(handle, &information) == 0) return false;
-  *identity = {information.dwVolumeSerialNumber, information.nFileIndexHigh, information.nFileIndexLow};
-  return true;
-}
 
 // No FILE_SHARE_DELETE: a lock file that is open cannot be deleted, so a lock cannot be split in two. Null security
 // attributes: the handle is not inherited, whatever a child is started with.
@@ -131,9 +31,6 @@ bool IsFolder(DWORD attributes) {
   return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
-// Symbolic links and junctions; not the reparse points of deduplicated or cloud files, which are files.
-bool LeadsElsewhere(DWORD tag) { return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT; }
-
 bool IsLink(const wchar_t* path) {
   if (!IsReparsePoint(GetFileAttributesW(path))) return false;
   WIN32_FIND_DATAW data;  // the only call that tells the tag without opening the file
@@ -141,10 +38,6 @@ bool IsLink(const wchar_t* path) {
   if (search == INVALID_HANDLE_VALUE) return false;
   FindClose(search);
   return LeadsElsewhere(data.dwReserved0);
-}
-
-bool PassesByItself(DWORD error) {
-  return error == ERROR_SHARING_VIOLATION || error == ERROR_ACCESS_DENIED || error == ERROR_DELETE_PENDING;
 }
 
 OVERLAPPED LockedByte() {

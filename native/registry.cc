@@ -27,8 +27,10 @@ Lease** BucketOfFile(const Identity& identity) {
 
 Mutex registry;
 
+uint64_t NextId() { return ++last_id; }
+
 void Link(Lease* lease) {
-  lease->id = ++last_id;
+  lease->id = NextId();
   Lease** bucket = BucketOfId(lease->id);
   lease->next_with_id = *bucket;
   *bucket = lease;
@@ -121,6 +123,8 @@ Lease* UnlinkAll(const Environment* environment) {
       if (lease->state == State::kWaiting || lease->state == State::kOrphaned) {
         lease->state = State::kOrphaned;
         lease->environment = nullptr;
+      } else if (lease->changes > 0) {
+        EndLater(lease, Ending());
       } else {
         Unlink(lease);
         lease->next_with_id = ended;

@@ -17,6 +17,12 @@ void Link(Lease* lease);
 void LinkFile(Lease* lease);
 void Unlink(Lease* lease);
 
+// A held lease is ended while somebody else uses its file, who ends it when that is done (lease.cc).
+void EndLater(Lease* lease, const Ending& ending);
+
+// Numbers of leases and changes are never the same.
+uint64_t NextId();
+
 Lease* FindById(uint64_t id);
 Lease* Find(const Environment* environment, uint64_t id);
 Lease* FindHeld(const Environment* environment, uint64_t id);

@@ -15,6 +15,11 @@ export class Hold implements Disposable, AsyncDisposable {
     if (state.request.keep) state.handle = this
   }
 
+  /** @internal */
+  static stateOf(hold: Hold): HoldState {
+    return hold.#state
+  }
+
   /** What is locked: absolute, symlinks in the last component resolved. */
   get path(): string {
     return this.#state.file.target

@@ -5,6 +5,7 @@ import { Coordinator } from './coordination/coordinator.js'
 import type { HoldState } from './coordination/hold-state.js'
 import { systemError } from './coordination/system-error.js'
 import { deliverEvents } from './channels.js'
+import type { LockTimeoutError } from './errors.js'
 import type { HoldInfo } from './hold-info.js'
 import { HoldSet } from './hold-set.js'
 import { Hold } from './hold.js'
@@ -20,6 +21,7 @@ import {
   type AcquireAllOptions,
   type AcquireOptions,
   type Locate,
+  type Request,
   type TryAcquireOptions,
 } from './options.js'
 import { tracedAcquire } from './traced-acquire.js'
@@ -83,6 +85,16 @@ export class Holdfast {
     const ended = this.#opened?.holds.filter((hold) => hold.end('released-all', reason)).length ?? 0
     deliverEvents()
     return ended
+  }
+
+  /** For whoever queues elsewhere before it acquires: the request, checked now. */
+  request(path: Path, options: AcquireOptions): Request {
+    return acquireRequest(this.#locate, path, options)
+  }
+
+  /** The error of such a request that waited in vain. */
+  timedOut(request: Request, waited: number, position: number): LockTimeoutError {
+    return this.#coordinator.timedOut(request, waited, position)
   }
 
   #handle(state: HoldState): Hold {

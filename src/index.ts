@@ -1,16 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The public names, nothing else.
+import { holdfast } from './engine.js'
 import type { HoldSet } from './hold-set.js'
 import type { Hold } from './hold.js'
 import type { HoldInfo } from './hold-info.js'
-import { Holdfast } from './holdfast.js'
 import type { InspectOptions, LockState } from './inspect.js'
-import { systemClock } from './kernel/clock.js'
-import { NativeKernel } from './kernel/native-kernel.js'
 import { invalidType } from './errors.js'
 import type { AcquireAllOptions, AcquireOptions, TryAcquireOptions } from './options.js'
-
-const holdfast = new Holdfast(() => new NativeKernel(), systemClock)
 
 /**
  * Waits for the lock of `path` and resolves to its hold.

@@ -36,11 +36,15 @@ const DIRECTIONS: readonly Direction[] = [
     because: 'the native kernel is the only door to the addon',
   },
   {
-    from: /^(?!index\.ts$)/,
+    from: /^(?!engine\.ts$)/,
     to: /^kernel\/native-kernel\.ts$/,
     because: 'the engine is chosen in one place',
   },
-  { from: /^(?!stats\.ts$|adapters\/)/, to: /^index\.ts$/, because: 'the public names are for others' },
+  {
+    from: /^(?!stats\.ts$|adapters\/|session(\.ts$|\/))/,
+    to: /^index\.ts$/,
+    because: 'the public names are for others',
+  },
   {
     from: /^(?!stats\.ts$|stats\/)/,
     to: /^stats(\.ts$|\/)/,
@@ -60,6 +64,16 @@ const DIRECTIONS: readonly Direction[] = [
     from: /^adapters\//,
     to: /^(?!adapters\/|(index|errors|arguments)\.ts$).*\.ts$/,
     because: 'an adapter knows the public names',
+  },
+  {
+    from: /^(?!session(\.ts$|\/))/,
+    to: /^(door\.ts$|session(\.ts$|\/))/,
+    because: 'the session writer costs nothing where it is not asked for, and its door is for nobody else',
+  },
+  {
+    from: /^session(\.ts$|\/)/,
+    to: /^(?!session\/|(index|door|errors|arguments|channels)\.ts$).*\.ts$/,
+    because: 'the session writer knows the public names, and its door',
   },
   { from: /^(?!kernel\/load-addon\.ts$)/, to: /^(?!node:)(?!.*\.ts$)/, because: 'only the addon needs a package' },
 ]
@@ -179,7 +193,7 @@ describe('the operating system', () => {
   test('decides nothing inside a native function: it is chosen by file', () => {
     const conditional = sources(NATIVE).filter(({ text }) => /^\s*#\s*(if|ifdef|elif)\b/m.test(text))
     // What macOS has and Linux has not: a constant, a list of mounts, a timed wait. And what a mutex is made of.
-    const expected = ['lock_posix.cc', 'mounts_posix.cc', 'thread.h', 'thread_posix.cc']
+    const expected = ['data_file_posix.cc', 'lock_posix.cc', 'mounts_posix.cc', 'thread.h', 'thread_posix.cc']
     expect(conditional.map(({ file }) => file).sort()).toEqual(expected)
   })
 })

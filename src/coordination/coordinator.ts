@@ -1,4 +1,5 @@
 // All lock files of this thread: which queue is for which path and lease, and the way in for every request.
+import type { LockTimeoutError } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { Kernel, Lease, LockTarget } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
@@ -50,6 +51,12 @@ export class Coordinator implements Registry {
     if (waiter.over) return
     request.acquiredAt ??= this.callSites.ofWait(request.owner)
     waiter.arm(this.deadlines)
+  }
+
+  /** The error of a request that waited in vain, here or elsewhere. */
+  timedOut(request: Request, waited: number, position: number): LockTimeoutError {
+    const holder = this.queuesByPath.get(request.file.lockfile)?.someHold()
+    return timeoutError(this.kernel, request, waited, position, holder)
   }
 
   tryAcquire(request: Request): HoldState | null {
@@ -109,8 +116,7 @@ export class Coordinator implements Registry {
       const hold = this.tryAcquire(request)
       if (hold === null) {
         this.queuesByPath.get(request.file.lockfile)?.refuseUpgrade(request)
-        const holder = this.queuesByPath.get(request.file.lockfile)?.someHold()
-        throw timeoutError(this.kernel, request, 0, 0, holder)
+        throw this.timedOut(request, 0, 0)
       }
       this.turn.granted()
       resolve(hold)

@@ -16,6 +16,7 @@
 import { held, publishFallback } from '../channels.js'
 import type { LostReason } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
+import type { Claim } from '../kernel/data-files.js'
 import type { ClaimAnswer, How, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import { prepareRecord } from '../record-page.js'
@@ -48,6 +49,9 @@ export interface Registry {
   queueFor(path: string): FileQueue
   queueOf(lease: Lease): FileQueue
 }
+
+/** No lease has that number: what is done under it is lost. */
+const NOTHING: Claim = { lease: -1, ends: false, ending: null, prefix: 0 }
 
 export class FileQueue implements Line, Holding, Settling {
   private readonly registry: Registry
@@ -186,6 +190,10 @@ export class FileQueue implements Line, Holding, Settling {
 
   exitGuard(): void {
     if (this.tenure !== null) this.kernel.exitGuard(this.tenure.lease)
+  }
+
+  lend(hold: HoldState, last: boolean): Claim {
+    return this.tenure?.lend(hold, last) ?? NOTHING
   }
 
   limit(hold: HoldState, before: number): boolean {

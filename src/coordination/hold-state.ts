@@ -8,6 +8,7 @@
 import { LockLostError, type LostReason } from '../errors.js'
 import type { HoldInfo } from '../hold-info.js'
 import type { Clock, Timer } from '../kernel/clock.js'
+import type { Claim } from '../kernel/data-files.js'
 import type { LockTarget, Mode } from '../kernel/kernel.js'
 import type { LockRecord } from '../record.js'
 import type { Request } from '../options.js'
@@ -29,6 +30,8 @@ export interface Holding {
   /** False when the kernel has ended the hold at its deadline. */
   enterGuard(): boolean
   exitGuard(): void
+  /** For a change that is made under the hold, and is the last thing that needs it if it may be. */
+  lend(hold: HoldState, last: boolean): Claim
   /** Its deadline has changed from `before`. False when the kernel has ended it at the old one. */
   limit(hold: HoldState, before: number): boolean
 }
@@ -233,8 +236,33 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   }
 
   exitGuard(): void {
-    this.guards--
     this.holding.exitGuard()
+    this.endUse()
+  }
+
+  /**
+   * Until endUse(), no ending hands the lock on: changes are made under it, each of which enters the kernel's own guard by
+   * itself, from another thread. Throws unless held.
+   */
+  beginUse(handle: object): void {
+    this.refuseUnlessHeld()
+    this.guards++
+    this.handle = handle
+  }
+
+  /** The error for work that found the lock gone. */
+  lossOf(): LockLostError {
+    this.expire()
+    return this.lost ?? this.lostError('max-hold')
+  }
+
+  /** The lease, for a change; it ends with the `last` one, unless somebody else may need it. */
+  claim(last: boolean): Claim {
+    return this.holding.lend(this, last)
+  }
+
+  endUse(): void {
+    this.guards--
     if (this.guards > 0) return
     if (!this.request.keep) this.handle = null
     this.expire()

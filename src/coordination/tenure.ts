@@ -3,6 +3,7 @@
 // lease, its limit in time, the record, the fences.
 import { publishFallback } from '../channels.js'
 import type { LostReason } from '../errors.js'
+import type { Claim } from '../kernel/data-files.js'
 import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import {
@@ -43,6 +44,8 @@ export class Tenure {
   private endingAtLimit: LostReason | null | undefined
   /** It was told that nothing but the event loop ends it. */
   private unwatched = false
+  /** A change may have ended the lease. */
+  private spent = false
   /** Holds without a deadline. */
   private unlimited = 0
   /** The previous record was looked at; only a hold with a record does. */
@@ -85,9 +88,16 @@ export class Tenure {
     return this.isFree
   }
 
+  /** Only a hold that nobody else can enter lets the lease end with its last change. */
+  lend(hold: HoldState, last: boolean): Claim {
+    const ends = last && hold.mode === 'exclusive' && hold.knownOwner === null
+    this.spent ||= ends
+    return { lease: this.lease, ends, ending: this.stamp(), prefix: RECORD_PREFIX.length }
+  }
+
   /** Whether the next waiter may take over without a system call, or others get their turn first. */
   mayHandOver(mode: Mode): boolean {
-    if (this.mode !== 'exclusive' || mode !== 'exclusive') return false
+    if (this.spent || this.mode !== 'exclusive' || mode !== 'exclusive') return false
     const age = this.holding.clock.now() - this.begun
     return age < YOUNG || (this.handOvers < MOST_HAND_OVERS && age < LONGEST_HANDING_OVER)
   }
@@ -136,7 +146,12 @@ export class Tenure {
   }
 
   end(): void {
-    this.kernel.release(this.lease, this.recorded ? ending(this.lastEnding) : null, RECORD_PREFIX.length)
+    this.kernel.release(this.lease, this.stamp(), RECORD_PREFIX.length)
+  }
+
+  /** How the record ends with the hold that is released last. */
+  private stamp(): Uint8Array | null {
+    return this.recorded ? ending(this.lastEnding) : null
   }
 
   /** The kernel may end it as soon as its last hold must have ended. False when it has done so already. */

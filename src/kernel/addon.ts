@@ -1,12 +1,47 @@
 // What native/addon.cc exports. Only native-kernel.ts calls it, and it checks nothing that arrives.
+import type { FileState } from './data-files.js'
 import type { Mount } from './mount-table.js'
 
 export interface Library {
   attach(onSettled: (lease: number) => void): Addon
 }
 
+/** What is asked of change_door.cc: numbers of native/change.h, texts that are empty and bytes that are null where unused. */
+export interface AddonWish {
+  task: number
+  expected: number
+  path: string
+  other: string
+  bytes: Uint8Array | null
+  name: string
+  size: number
+  synced: boolean
+  forgetful: boolean
+  tail: boolean
+  from: number
+  most: number
+  mode: number
+  lease: number
+  ends: boolean
+  ending: Uint8Array | null
+  prefix: number
+}
+
+export interface AddonReport {
+  came: number
+  error: number
+  call: string
+  ended: boolean
+  undone: boolean
+  before: FileState | null
+  after: FileState | null
+  seen: Uint8Array
+}
+
 /** One user's door to the library. */
 export interface Addon {
+  change(wish: AddonWish): number
+  changed(number: number): AddonReport
   claim(lease: number, path: string): number
   create(path: string, target: string): number
   distrust(): void

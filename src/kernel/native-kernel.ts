@@ -3,30 +3,15 @@
 import { toNamespacedPath } from 'node:path'
 
 import type { Addon } from './addon.js'
+import type { Claim, DataFiles, Report, Task, Wish } from './data-files.js'
 import { Filesystems } from './filesystems.js'
 import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe, Where } from './kernel.js'
 import { loadAddon } from './load-addon.js'
 import { destinationOf, lockTarget, type Ask } from './lock-target.js'
 import { mountsNow, type MountList } from './mount-table.js'
 import { checkPermission } from './permission.js'
-import { fs, os, util } from './late.js'
-
-/** Shaped like Node's own: code, errno, syscall, path. */
-export class SystemError extends Error {
-  readonly code: string
-  readonly errno: number
-  readonly syscall: string
-  readonly path: string
-
-  constructor(errno: number, syscall: string, path: string) {
-    const code = util().getSystemErrorName(errno)
-    super(`${code}: ${syscall} '${path}'`)
-    this.code = code
-    this.errno = errno
-    this.syscall = syscall
-    this.path = path
-  }
-}
+import { fs, os } from './late.js'
+import { SystemError } from './system-error.js'
 
 // The numbers of native/lease.h and native/addon.cc.
 const MODES: Record<Mode, number> = { exclusive: 0, shared: 1 }
@@ -34,6 +19,9 @@ const HOWS: Record<How, number> = { try: 0, 'try-then-wait': 1, wait: 2, 'last-t
 const KINDS = ['granted', 'waiting', 'known', 'busy', 'no-thread', 'absent', 'replaced', 'failed', 'strange'] as const
 /** A lease's number and what became of it travel as one number. */
 const KINDS_OF_A_LEASE = 16
+const TASKS: Record<Task, number> = { look: 0, append: 1, cut: 2, replace: 3, remove: 4 }
+const EXPECTED = { any: 0, absent: 1, exact: 2, 'at-least': 3 } as const
+const CAME = ['done', 'absent', 'differs', 'torn', 'lost', 'failed', 'foreign'] as const
 const LIMITS = ['limited', 'ended', 'unwatched'] as const
 const DONE = 0
 const FAILED = 2
@@ -46,9 +34,12 @@ function vanished(): number {
   return process.platform === 'win32' ? -4088 : -os().constants.errno.EAGAIN
 }
 
-export class NativeKernel implements Kernel {
+const PRIVATE = 0o600
+
+export class NativeKernel implements Kernel, DataFiles {
   onSettled: (lease: Lease) => void = () => {}
-  private readonly addon: Addon = loadAddon().attach((lease) => this.onSettled(lease))
+  private readonly addon: Addon = loadAddon().attach((number) => this.settled(number))
+  private readonly changes = new Map<number, () => void>()
   private readonly filesystems: Filesystems
   /** What may be asked now, and what must not keep the caller waiting. */
   private readonly now: Ask
@@ -189,6 +180,50 @@ export class NativeKernel implements Kernel {
   peek({ lockfile, filesystem }: LockTarget): string | null {
     const answer = this.addon.peek(toNamespacedPath(lockfile), filesystem.distant)
     return typeof answer === 'string' ? answer : null
+  }
+
+  async change(wish: Wish, claim: Claim | null): Promise<Report> {
+    const { path, other = '', known = null } = wish
+    checkPermission(path)
+    if (other !== '') checkPermission(other)
+    const number = this.addon.change({
+      task: TASKS[wish.task],
+      expected: EXPECTED[wish.expected ?? 'any'],
+      path: toNamespacedPath(path),
+      other: other === '' ? '' : toNamespacedPath(other),
+      bytes: wish.bytes ?? null,
+      name: known?.name ?? '',
+      size: known?.size ?? 0,
+      synced: wish.synced ?? false,
+      forgetful: wish.forgetful ?? false,
+      tail: wish.tail ?? false,
+      from: wish.from ?? 0,
+      most: wish.most ?? 0,
+      mode: wish.mode ?? PRIVATE,
+      lease: claim?.lease ?? 0,
+      ends: claim?.ends ?? false,
+      ending: claim?.ending ?? null,
+      prefix: claim?.prefix ?? 0,
+    })
+    await new Promise<void>((resolve) => this.changes.set(number, resolve))
+    return this.report(number, path)
+  }
+
+  /** A wait or a change has. */
+  private settled(number: number): void {
+    const change = this.changes.get(number)
+    if (change === undefined) {
+      this.onSettled(number)
+      return
+    }
+    this.changes.delete(number)
+    change()
+  }
+
+  private report(number: number, path: string): Report {
+    const { came, error, call, ...facts } = this.addon.changed(number)
+    const failure = CAME[came] === 'failed' ? new SystemError(error, call, path) : null
+    return { ...facts, came: CAME[came] ?? 'failed', failure }
   }
 
   private find(path: string, { lockfile, strict, atOnce }: Where): LockTarget {
