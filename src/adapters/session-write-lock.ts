@@ -1,35 +1,60 @@
-// The entry point holdfast/adapters/session-write-lock: what gateways call to lock a session file, on the kernel's lock.
-import { mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
+// The entry point holdfast/adapters/session-write-lock: the names that gateways call to lock a session file, on the kernel's
+// lock. A gateway changes one import.
+import { endAll, endOverdue } from './session-write-lock/held.js'
+import {
+  CLEANUP_SIGNALS,
+  handleTerminationSignal,
+  removeHooks,
+  type CleanupSignal,
+} from './session-write-lock/hooks.js'
 
-import { acquire } from '../index.js'
-
-export interface SessionWriteLockParams {
-  /** The file that is going to be written; it need not exist. */
-  sessionFile: string
-  /** Milliseconds until the wait is given up, 60,000 by default; `Infinity` waits for ever. */
-  timeoutMs?: number | undefined
-  /** Milliseconds after which the hold ends by itself, 300,000 by default. */
-  maxHoldMs?: number | undefined
+function releaseAllLocksSync(): void {
+  endAll(new Error('The session write lock was released by releaseAllLocksSync()'))
 }
 
-export interface SessionWriteLock {
-  /** Gives the lock back. Later calls do nothing. */
-  release(): Promise<void>
+/** Ends every hold of the adapter, waits for their open guards, and takes its listeners off the process. */
+export async function drainSessionWriteLockStateForTest(): Promise<void> {
+  const ended = endAll(new Error('The session write lock was drained'))
+  removeHooks(endAll)
+  await Promise.all(ended.map(({ hold }) => hold[Symbol.asyncDispose]()))
 }
 
-const DEFAULT_TIMEOUT_MS = 60_000
-const DEFAULT_MAX_HOLD_MS = 300_000
-
-/** Waits for the lock of a session file. */
-export async function acquireSessionWriteLock(params: SessionWriteLockParams): Promise<SessionWriteLock> {
-  const { sessionFile, timeoutMs = DEFAULT_TIMEOUT_MS, maxHoldMs = DEFAULT_MAX_HOLD_MS } = params
-  await mkdir(dirname(sessionFile), { recursive: true })
-  const hold = await acquire(sessionFile, { timeout: timeoutMs, maxHold: maxHoldMs, label: 'session-write-lock' })
-  return {
-    release: () => {
-      hold.release()
-      return Promise.resolve()
-    },
-  }
+/** The same without waiting. */
+export function resetSessionWriteLockStateForTest(): void {
+  releaseAllLocksSync()
+  removeHooks(endAll)
 }
+
+/** What gateways' own tests and handlers of last resort reach for. */
+export const __testing: {
+  readonly cleanupSignals: CleanupSignal[]
+  /** Ends every hold of the adapter; synchronous. */
+  readonly releaseAllLocksSync: () => void
+  /** What the adapter does when the process gets a signal. */
+  readonly handleTerminationSignal: (signal: CleanupSignal) => void
+  /** Ends what has lasted longer than its maxHoldMs at the time `nowMs`; how many that were since last asked. */
+  readonly runLockWatchdogCheck: (nowMs?: number) => Promise<number>
+} = {
+  cleanupSignals: [...CLEANUP_SIGNALS],
+  releaseAllLocksSync,
+  handleTerminationSignal,
+  runLockWatchdogCheck: (nowMs = Date.now()) => Promise.resolve(endOverdue(nowMs)),
+}
+
+export { acquireSessionWriteLock } from './session-write-lock/acquire.js'
+export type { SessionWriteLock, SessionWriteLockParams } from './session-write-lock/acquire.js'
+export { cleanStaleLockFiles } from './session-write-lock/clean.js'
+export type { CleanStaleLockFilesParams, SessionLockInspection, StaleLockFiles } from './session-write-lock/clean.js'
+export {
+  resolveSessionLockMaxHoldFromTimeout,
+  resolveSessionWriteLockAcquireTimeoutMs,
+  resolveSessionWriteLockOptions,
+} from './session-write-lock/settings.js'
+export type {
+  Environment,
+  MaxHoldParams,
+  SessionWriteLockConfig,
+  SessionWriteLockOptions,
+  SettingSources,
+} from './session-write-lock/settings.js'
+export { SessionWriteLockTimeoutError } from './session-write-lock/timeout-error.js'
