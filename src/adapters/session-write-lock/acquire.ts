@@ -107,7 +107,7 @@ async function holdOf(wish: Wish): Promise<Hold> {
 /** The folder is made when it is missed: where it is there, one native call does it all. */
 async function acquireWithFolder(wish: Wish, maxHold: number, signal: AbortSignal | undefined): Promise<Hold> {
   for (let folders = 0; ; folders++) {
-    const timeout = Math.max(0, wish.deadline - performance.now())
+    const timeout = folders === 0 ? wish.timeoutMs : Math.max(0, Math.ceil(wish.deadline - performance.now()))
     try {
       return await acquire(wish.sessionFile, { label: LABEL, timeout, maxHold, signal })
     } catch (error) {

@@ -20,7 +20,7 @@ const emitter: NodeJS.EventEmitter = process
 
 const shared = globalThis as { [key: symbol]: Hooks | undefined }
 const KEY = Symbol.for('holdfast.session-write-lock.hooks')
-const hooks = (shared[KEY] ??= { endings: new Set(), listeners: new Map() })
+const hooks: Hooks = (shared[KEY] ??= { endings: new Set(), listeners: new Map() })
 
 /** Later calls put back what was taken off to raise a signal again. */
 export function installHooks(end: (reason: unknown) => void): void {
