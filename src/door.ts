@@ -1,15 +1,20 @@
 // The door for holdfast/session: changes to data files under a hold, which the engine makes by itself, and a place in a
 // queue that is not a lock's. Whatever else a session writer needs, the public functions do.
-import { Deadlines } from './coordination/deadlines.js'
+import { Deadlines, type Mortal } from './coordination/deadlines.js'
 import { onAbort } from './coordination/abort-fan.js'
 import type { OwnedWait } from './coordination/owner-state.js'
+import { refuseIfUnwanted } from './coordination/waiter.js'
 import { clock, holdfast, kernel } from './engine.js'
 import { Hold } from './hold.js'
 import type { Timer } from './kernel/clock.js'
 import type { Report, Wish } from './kernel/data-files.js'
 import type { AcquireOptions, Request } from './options.js'
+import { Owner } from './owner.js'
+import { bootId } from './record-page.js'
+import { parseRecord } from './record.js'
 
 export type { FileState, Report, Wish } from './kernel/data-files.js'
+export type { Request } from './options.js'
 export { SystemError } from './kernel/system-error.js'
 
 /** A change that needs no lock: to a file that is the caller's alone, or a look. */
@@ -47,10 +52,25 @@ export async function underHold<T>(hold: Hold, work: (changes: Changes) => Promi
 
 const deadlines = new Deadlines(clock)
 
-export type PlaceOptions = Pick<AcquireOptions, 'timeout' | 'signal' | 'owner'>
+/** The request that places are for; throws as acquire() would for its arguments. */
+export function requestFor(path: string | URL, options: AcquireOptions): Request {
+  return holdfast.request(path, options)
+}
 
-/** A place in a queue: given up when its time runs out, its signal aborts or its owner is closed. */
-export class Place implements OwnedWait {
+/** Whether the last to hold the lock exclusively did so before the machine was started: what he wrote may be damaged. */
+export function isOfEarlierBoot({ file }: Request): boolean {
+  const record = parseRecord(kernel().peek(file))
+  return record !== null && record.boot !== null && record.boot !== bootId()
+}
+
+export interface PlaceOptions {
+  readonly timeout?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly owner?: Owner | undefined
+}
+
+/** A place in a queue that is not a lock's. It is given up when its time runs out, its signal aborts or its owner is closed. */
+export class Place implements OwnedWait, Mortal {
   readonly request: Request
   private readonly began = clock.now()
   private readonly refuse: (error: unknown) => void
@@ -59,12 +79,17 @@ export class Place implements OwnedWait {
   private timer: Timer | null = null
   private unlisten: (() => void) | null = null
 
-  /** `refuse` is called at most once, and not after leave(). Throws where the request is unwanted already. */
-  constructor(path: string, options: PlaceOptions, position: () => number, refuse: (error: unknown) => void) {
-    this.request = holdfast.request(path, options)
+  /**
+   * `position` is asked where it stood when time ran out; `refuse` is called at most once, and not after leave(). Throws
+   * where it is unwanted already.
+   */
+  constructor(request: Request, options: PlaceOptions, position: () => number, refuse: (error: unknown) => void) {
+    const owner = options.owner === undefined ? null : Owner.stateOf(options.owner)
+    const { signal, timeout = owner?.timeout ?? request.timeout } = options
+    this.request = { ...request, timeout, signal, owner }
     this.position = position
     this.refuse = refuse
-    const { signal, owner, timeout } = this.request
+    refuseIfUnwanted(this.request)
     if (timeout !== Infinity) deadlines.add(this)
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal.reason))
     owner?.addWait(this)
@@ -75,10 +100,11 @@ export class Place implements OwnedWait {
   }
 
   armTimer(): void {
-    this.timer = clock.after(Math.max(0, this.began + this.request.timeout - clock.now()), () => this.expire())
+    const rest = this.began + this.request.timeout - clock.now()
+    this.timer = clock.after(Math.max(0, rest), () => this.expire())
   }
 
-  /** Who is ahead waits for no lock: its turn comes. */
+  /** Who is ahead waits for nothing of this owner: its turn comes. */
   blockers(): [] {
     return []
   }
@@ -92,6 +118,7 @@ export class Place implements OwnedWait {
 
   /** Its turn has come. */
   leave(): void {
+    if (this.left) return
     this.left = true
     this.timer?.cancel()
     this.unlisten?.()
@@ -99,6 +126,6 @@ export class Place implements OwnedWait {
   }
 
   private expire(): void {
-    this.cancel(holdfast.timedOut(this.request, clock.now() - this.began, this.position()))
+    if (!this.left) this.cancel(holdfast.timedOut(this.request, clock.now() - this.began, this.position()))
   }
 }

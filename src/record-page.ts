@@ -187,7 +187,7 @@ function thisHolder(): string {
 }
 let holder: string | undefined
 
-function bootId(): string | null {
+export function bootId(): string | null {
   try {
     return fs().readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
   } catch {

@@ -1,0 +1,75 @@
+// Puts a shorter file in the place of a transcript. The new file is written without the lock, however long that takes; under
+// it, it is only checked that the old one is what the values were made of, and what was appended since is carried over.
+import { randomBytes } from 'node:crypto'
+import { basename, dirname, join } from 'node:path'
+
+import { change, type Changes, type Report } from '../door.js'
+import { SessionError } from './errors.js'
+import { hashOf, NO_FILE, parseVersion, TAIL_SIZE, versionOf, type Version } from './version.js'
+
+export interface Compaction {
+  readonly path: string
+  /** The new file, complete. */
+  readonly fresh: string
+  readonly expect: string
+  readonly synced: boolean
+}
+
+/** Writes the new file beside the old one, under a name that nobody can guess. */
+export async function prepare(path: string, text: string, mode: number, synced: boolean): Promise<string> {
+  const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(16).toString('hex')}.tmp`)
+  const bytes = Buffer.from(text)
+  const report = await change({ task: 'append', path: fresh, expected: 'absent', bytes, mode, synced })
+  if (report.came === 'done') return fresh
+  await discard(fresh)
+  throw failure(path, report)
+}
+
+export async function discard(fresh: string): Promise<void> {
+  await change({ task: 'remove', path: fresh })
+}
+
+/** Under the lock. Answers with the new version. */
+export async function putInPlace(changes: Changes, compaction: Compaction): Promise<string> {
+  const { path, fresh, expect, synced } = compaction
+  const version = parseVersion('expect', expect)
+  await refuseOther(changes, path, version)
+  const report = await changes.make(
+    {
+      task: 'replace',
+      path,
+      other: fresh,
+      expected: version === null ? 'absent' : 'at-least',
+      known: version,
+      from: version?.size ?? 0,
+      synced,
+    },
+    true,
+  )
+  if (report.came === 'differs') throw conflict(path, report)
+  if (report.came !== 'done' || report.after === null) throw failure(path, report)
+  return versionOf(report.after, report.seen)
+}
+
+/** Throws unless the file begins with what that version had. */
+async function refuseOther(changes: Changes, path: string, version: Version | null): Promise<void> {
+  const from = Math.max(0, (version?.size ?? 0) - TAIL_SIZE)
+  const look = await changes.make({ task: 'look', path, from, most: (version?.size ?? 0) - from })
+  if (look.failure !== null) throw failure(path, look)
+  const same =
+    version === null
+      ? look.before === null
+      : look.before?.name === version.name && look.before.size >= version.size && hashOf(look.seen) === version.hash
+  if (!same) throw conflict(path, look)
+}
+
+function conflict(path: string, { before }: Report): SessionError {
+  const what = before === null ? 'it is gone' : 'another file is there, or it was cut'
+  const message = `${path} is not what the expected version has become: ${what}`
+  return new SessionError('ERR_SESSION_CONFLICT', message, before === null ? { path, version: NO_FILE } : { path })
+}
+
+function failure(path: string, { failure: cause, came }: Report): SessionError {
+  const message = `${path} cannot be replaced: ${cause?.message ?? came}`
+  return new SessionError('ERR_SESSION_SYSTEM', message, { path, cause })
+}

@@ -1,0 +1,169 @@
+// What waits to be appended, and the loop that takes it: one acquire and one batch at a time. While a batch is on its way
+// the next one gathers, so one line is not delayed, and many share the price of one lock and one sync.
+import { Place, underHold, type PlaceOptions, type Request } from '../door.js'
+import { acquire, isLockError, type Owner } from '../index.js'
+import type { Entry, Writer } from './writer.js'
+
+export interface QueueOptions {
+  /** The most that goes out as one batch, unless a single append is longer. */
+  readonly batchBytes: number
+  readonly maxHold: number
+  readonly lockfile: string | undefined
+  readonly label: string
+}
+
+class QueuedEntry implements Entry {
+  readonly text: string
+  readonly size: number
+  readonly lines: number
+  readonly expect: string | undefined
+  place: Place | null = null
+  settled = false
+  private readonly onSettled: (entry: QueuedEntry) => void
+  private readonly resolvePromise: (version: string) => void
+  private readonly rejectPromise: (error: unknown) => void
+
+  constructor(
+    { text, size, lines, expect }: Append,
+    onSettled: (entry: QueuedEntry) => void,
+    resolve: (version: string) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.text = text
+    this.size = size
+    this.lines = lines
+    this.expect = expect
+    this.onSettled = onSettled
+    this.resolvePromise = resolve
+    this.rejectPromise = reject
+  }
+
+  resolve(version: string): void {
+    if (this.settle()) this.resolvePromise(version)
+  }
+
+  reject(error: unknown): void {
+    if (this.settle()) this.rejectPromise(error)
+  }
+
+  private settle(): boolean {
+    if (this.settled) return false
+    this.settled = true
+    this.place?.leave()
+    this.onSettled(this)
+    return true
+  }
+}
+
+export interface Append extends PlaceOptions {
+  /** Whole lines, and how many. */
+  readonly text: string
+  readonly lines: number
+  /** In bytes. */
+  readonly size: number
+  readonly expect: string | undefined
+}
+
+export class LaneQueue {
+  /** Not settled. */
+  lines = 0
+  bytes = 0
+  private readonly path: string
+  private readonly request: Request
+  private readonly options: QueueOptions
+  private readonly writer: Writer
+  /** Who holds the lock itself has a line of its own, for it would wait for itself in that of all. */
+  private readonly owner: Owner | undefined
+  private readonly waiting = new Set<QueuedEntry>()
+  /** Aborted when nobody waits any more. */
+  private nobody = new AbortController()
+  private serving = false
+  private onChange: () => void
+
+  constructor(
+    path: string,
+    request: Request,
+    options: QueueOptions,
+    writer: Writer,
+    owner: Owner | undefined,
+    onChange: () => void,
+  ) {
+    this.path = path
+    this.request = request
+    this.options = options
+    this.writer = writer
+    this.owner = owner
+    this.onChange = onChange
+  }
+
+  add(append: Append): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const entry = new QueuedEntry(append, this.settled, resolve, reject)
+      entry.place = new Place(
+        this.request,
+        append,
+        () => [...this.waiting].indexOf(entry) + 1,
+        (error) => entry.reject(error),
+      )
+      this.waiting.add(entry)
+      this.lines += entry.lines
+      this.bytes += entry.size
+      if (!this.serving) void this.serve()
+    })
+  }
+
+  private readonly settled = (entry: QueuedEntry): void => {
+    this.lines -= entry.lines
+    this.bytes -= entry.size
+    if (this.waiting.delete(entry) && this.waiting.size === 0) this.nobody.abort()
+    this.onChange()
+  }
+
+  private async serve(): Promise<void> {
+    this.serving = true
+    while (this.waiting.size > 0) {
+      if (this.nobody.signal.aborted) this.nobody = new AbortController()
+      let batch: QueuedEntry[] = []
+      try {
+        const { maxHold, lockfile, label } = this.options
+        const { signal } = this.nobody
+        const hold = await acquire(this.path, {
+          timeout: Infinity,
+          signal,
+          owner: this.owner,
+          maxHold,
+          lockfile,
+          label,
+        })
+        const abandoned = hold.recoveredFrom !== null
+        await underHold(hold, async (changes) => {
+          batch = this.take()
+          await this.writer.write(changes, hold.path, batch, abandoned)
+        })
+      } catch (error) {
+        // Of a write: of those who were in it. Of the lock: of all, unless nobody waited for it any more, or it was lost
+        // between its grant and its use.
+        const again = this.nobody.signal.aborted || isLockError(error, 'ERR_LOCK_LOST')
+        const refused = batch.length > 0 || again ? batch : [...this.waiting]
+        for (const entry of refused) entry.reject(error)
+      }
+    }
+    this.serving = false
+  }
+
+  /** Their turn has come: from now on they hear of the write, and of nothing else. */
+  private take(): QueuedEntry[] {
+    const batch: QueuedEntry[] = []
+    let size = 0
+    for (const entry of this.waiting) {
+      if (batch.length > 0 && size + entry.size > this.options.batchBytes) break
+      batch.push(entry)
+      size += entry.size
+    }
+    for (const entry of batch) {
+      this.waiting.delete(entry)
+      entry.place?.leave()
+    }
+    return batch
+  }
+}
