@@ -12,8 +12,9 @@ export const NODE_API = new Set(Object.values(createRequire(import.meta.url)('no
 export const ENTRY_POINTS = ['napi_register_module_v1', 'node_api_module_get_api_version_v1']
 
 const POSIX = words(`
-  abort calloc free malloc memcmp memcpy memmove memset strcmp strlen
-  clock_gettime close dladdr dlopen fchmod fchown flock geteuid nanosleep open pread pwrite readlink sysconf
+  abort calloc free malloc memcmp memcpy memmove memset strcmp strlen strrchr
+  clock_gettime close dladdr dlopen fchmod fchown flock fsync ftruncate geteuid nanosleep open pread pwrite readlink rename
+  sysconf unlink write
   pthread_attr_destroy pthread_attr_init pthread_attr_setdetachstate pthread_attr_setstacksize
   pthread_cond_broadcast pthread_cond_destroy pthread_cond_init
   pthread_create pthread_mutex_lock pthread_mutex_unlock pthread_sigmask sigfillset`)
@@ -21,7 +22,7 @@ const POSIX = words(`
 const LINUX = [
   ...POSIX,
   ...words(`
-    __errno_location bcmp
+    __errno_location bcmp fdatasync posix_fadvise syscall
     pthread_cond_timedwait pthread_condattr_destroy pthread_condattr_init pthread_condattr_setclock`),
 ]
 
@@ -37,7 +38,7 @@ export const MUSL = new Set([...LINUX, ...words('fstat lstat stat')])
 export const LIB_SYSTEM = new Set([
   ...POSIX,
   ...words(`
-    __error fstat fstat$INODE64 getfsstat getfsstat$INODE64 lstat lstat$INODE64 pthread_cond_timedwait_relative_np
+    __error fcntl fstat fstat$INODE64 getfsstat getfsstat$INODE64 lstat lstat$INODE64 pthread_cond_timedwait_relative_np
     stat stat$INODE64
     __bzero __chkstk_darwin __stack_chk_fail __stack_chk_guard bzero dyld_stub_binder`),
 ])
@@ -46,10 +47,10 @@ export const LIB_SYSTEM = new Set([
 export const WINDOWS = {
   'KERNEL32.dll': new Set(
     words(`
-      AcquireSRWLockExclusive CloseHandle CreateFileW CreateThread FindClose FindFirstFileW GetDriveTypeA
+      AcquireSRWLockExclusive CloseHandle CreateFileW CreateThread DeleteFileW FindClose FindFirstFileW FlushFileBuffers GetDriveTypeA
       GetFileAttributesW GetFileInformationByHandle GetFileInformationByHandleEx GetFileType GetLastError
       GetLogicalDrives GetModuleHandleExW GetModuleHandleW GetProcAddress InitializeConditionVariable LockFileEx
-      MultiByteToWideChar QueryPerformanceCounter QueryPerformanceFrequency ReadFile ReleaseSRWLockExclusive Sleep SleepConditionVariableSRW UnlockFileEx
+      MoveFileExW MultiByteToWideChar QueryPerformanceCounter QueryPerformanceFrequency ReadFile ReleaseSRWLockExclusive SetFileInformationByHandle Sleep SleepConditionVariableSRW UnlockFileEx
       WakeAllConditionVariable WriteFile
 
       DeleteCriticalSection EnterCriticalSection InitializeCriticalSection LeaveCriticalSection TlsGetValue

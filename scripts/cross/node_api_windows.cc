@@ -15,14 +15,17 @@
   EACH(napi_call_threadsafe_function)     \
   EACH(napi_create_array)                 \
   EACH(napi_create_array_with_length)     \
+  EACH(napi_create_arraybuffer)           \
   EACH(napi_create_double)                \
   EACH(napi_create_object)                \
   EACH(napi_create_string_latin1)         \
   EACH(napi_create_string_utf8)           \
   EACH(napi_create_threadsafe_function)   \
+  EACH(napi_create_typedarray)            \
   EACH(napi_define_properties)            \
   EACH(napi_get_boolean)                  \
   EACH(napi_get_cb_info)                  \
+  EACH(napi_get_named_property)           \
   EACH(napi_get_null)                     \
   EACH(napi_get_typedarray_info)          \
   EACH(napi_get_undefined)                \

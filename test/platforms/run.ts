@@ -1,12 +1,13 @@
 // The seam's contract and the promises between real processes, by a plain script: where this runs there may be no test
 // runner (Windows' Node under Wine). The last line says "N passed, N failed, N skipped".
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { DISTANT, LOCAL } from '../helpers/filesystem.js'
 import { nativeWorld } from '../helpers/native-world.js'
 import { contract } from '../kernel/contract.js'
+import { dataFilesContract } from '../kernel/data-files-contract.js'
 import { posixCases } from './posix/cases.js'
 import { runIn } from './process-case.js'
 import { processCases } from './processes.js'
@@ -29,6 +30,11 @@ for (const filesystem of [LOCAL, DISTANT]) {
       await report.run({ title: name, run: () => run(world) })
     }
   }
+}
+for (const { title, run } of dataFilesContract) {
+  const empty = folder()
+  mkdirSync(empty, { recursive: true })
+  await report.run({ title, run: () => run(empty) })
 }
 const systemCases = process.platform === 'win32' ? windowsCases : posixCases
 for (const one of [...processCases, ...systemCases]) {
