@@ -110,7 +110,7 @@ test('a time-out is the error that gateways know, and says more by its cause', a
   const file = sessionFile()
   const gateway = await Gateway.start()
   await gateway.acquire({ sessionFile: file })
-  const error: unknown = await acquireSessionWriteLock({ sessionFile: file, timeoutMs: 20 }).catch((reason) => reason)
+  const error: unknown = await acquireSessionWriteLock({ sessionFile: file, timeoutMs: 20 }).catch(asIs)
   expect(error).toBeInstanceOf(SessionWriteLockTimeoutError)
   expect(error).toBeInstanceOf(Error)
   expect(error).toMatchObject({
@@ -124,6 +124,10 @@ test('a time-out is the error that gateways know, and says more by its cause', a
   const cause = error instanceof Error ? error.cause : null
   expect(isLockError(cause, 'ERR_LOCK_TIMEOUT') && cause.holder?.label).toBe('session-write-lock')
 })
+
+function asIs(error: unknown): unknown {
+  return error
+}
 
 test('a holder that left no record is an unknown owner', async () => {
   const file = sessionFile()
@@ -159,7 +163,7 @@ test('a waiter whose event loop was blocked past its deadline has one last try',
   await until('the deadline is over', () => performance.now() > end)
   await holder.release(held)
   writeFileSync(go, '')
-  expect(await waiter.ask('isHeld', await waiting)).toBe(true)
+  expect(await waiter.ask<boolean>('isHeld', await waiting)).toBe(true)
 })
 
 test('an abort rejects with its own reason, and the session is never held later', async () => {

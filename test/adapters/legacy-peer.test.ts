@@ -1,6 +1,6 @@
 // A mixed roll-out: processes on the adapter and gateways on the lock files of before write the same sessions. The old side is
 // the protocol of the incidents (test/fixtures/incident-lock-file.mjs).
-import { channel } from 'node:diagnostics_channel'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
@@ -201,8 +201,8 @@ test('the file is gone before the lock is free, so that nobody finds it there', 
   const file = sessionFile()
   const seen: boolean[] = []
   const look = (): void => void seen.push(existsSync(`${file}.lock`))
-  channel('holdfast:release').subscribe(look)
-  onTestFinished(() => void channel('holdfast:release').unsubscribe(look))
+  subscribe('holdfast:release', look)
+  onTestFinished(() => void unsubscribe('holdfast:release', look))
   const lock = await acquireSessionWriteLock({ sessionFile: file, legacyPeer })
   expect(existsSync(`${file}.lock`)).toBe(true)
   await lock.release()

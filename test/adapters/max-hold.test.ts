@@ -19,7 +19,7 @@ test('a hold ends at its bound while the event loop is blocked, and its handle i
   const [blocked, go] = [join(folder, 'blocked'), join(folder, 'go')]
   const gateway = await Gateway.start()
   const held = await gateway.acquire({ sessionFile: file, maxHoldMs: 100 })
-  const told = gateway.ask('blockAndTell', held, blocked, go)
+  const told = gateway.ask<unknown>('blockAndTell', held, blocked, go)
   await until('it is blocked', () => existsSync(blocked))
   const next = await acquireSessionWriteLock({ sessionFile: file, timeoutMs: Infinity })
   writeFileSync(go, '')

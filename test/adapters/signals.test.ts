@@ -1,4 +1,6 @@
 // What the adapter does when the process is told to end, and that it takes nothing from anybody else who listens.
+import { dirname } from 'node:path'
+
 import { expect, onTestFinished, test, vi } from 'vitest'
 
 import {
@@ -11,7 +13,6 @@ import {
 import { inspect, tryAcquire } from '../../src/index.js'
 import { missing, posix } from '../helpers/capabilities.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
-import { dirname } from 'node:path'
 import { Gateway, sessionFile } from './gateway.js'
 
 const { cleanupSignals, handleTerminationSignal, releaseAllLocksSync } = __testing
@@ -62,7 +63,7 @@ test.skipIf(missing(posix)).for([false, true])(
     hold?.release()
     // And it may lock again.
     await gateway.acquire({ sessionFile: file, timeoutMs: 1 })
-    expect(await gateway.ask('heard')).toEqual(['SIGTERM'])
+    expect(await gateway.ask<string[]>('heard')).toEqual(['SIGTERM'])
     if (!once) return
     await gateway.kill('SIGTERM')
     expect(await gateway.ended).toEqual({ code: null, signal: 'SIGTERM' })
@@ -97,7 +98,7 @@ test('there is one listener for each event from the first lock on, however many 
 test('importing the adapter listens to nothing', async () => {
   const gateway = await Gateway.start()
   const none = Object.fromEntries(EVENTS.map((event) => [event, 0]))
-  expect(await gateway.ask('listeners')).toEqual(none)
+  expect(await gateway.ask<Counts>('listeners')).toEqual(none)
 })
 
 test('two copies of the adapter have one listener, which ends the holds of both', async () => {
