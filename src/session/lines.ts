@@ -1,4 +1,5 @@
 // A transcript's bytes as lines: one JSON value each. A line that cannot be read does not stop the reader.
+import { isUtf8 } from 'node:buffer'
 
 export type TranscriptLine<T> =
   | { readonly kind: 'value'; readonly value: T; /** Of its first byte in the file. */ readonly offset: number }
@@ -35,14 +36,16 @@ export class LineReader<T> {
       this.offset += line.length + 1
       if (line.length > 0) yield parse(line, offset)
     }
-    // A copy: the caller may use its memory again.
-    if (from < bytes.length) this.pieces.push(bytes.slice(from))
+    // A copy: the caller may use its memory again. (What a Buffer's slice() answers would be the same memory.)
+    if (from < bytes.length) this.pieces.push(new Uint8Array(bytes.subarray(from)))
   }
 }
 
 function parse<T>(bytes: Uint8Array, offset: number): TranscriptLine<T> {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
   try {
+    // Decoded, it has other characters in their place.
+    if (!isUtf8(bytes)) throw new SyntaxError('the line is not UTF-8')
     return { kind: 'value', value: JSON.parse(text) as T, offset }
   } catch (error) {
     return { kind: 'damaged', text, offset, error: error instanceof Error ? error : new Error(String(error)) }
