@@ -1,10 +1,10 @@
 // A mixed roll-out: processes on the adapter and gateways on the lock files of before write the same sessions. The old side is
 // the protocol of the incidents (test/fixtures/incident-lock-file.mjs).
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import fs, { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'
 
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 
 import { __testing, acquireSessionWriteLock } from '../../src/adapters/session-write-lock.js'
 import { tryAcquire } from '../../src/index.js'
@@ -14,6 +14,7 @@ import { scratch } from '../helpers/scratch.js'
 import { until } from '../helpers/until.js'
 import { Gateway, sessionFile } from './gateway.js'
 
+const { runLockWatchdogCheck } = __testing
 const legacyPeer = true
 
 function payload(file: string): Record<string, unknown> {
@@ -197,16 +198,30 @@ test('a release leaves alone what an old gateway put in the place of our file', 
   expect(readFileSync(`${file}.lock`, 'utf8')).toBe(theirs)
 })
 
-test('the file is gone before the lock is free, so that nobody finds it there', async () => {
+test('the file goes while the lock is still held, so that nobody who gets the lock finds it there', async () => {
   const file = sessionFile()
-  const seen: boolean[] = []
-  const look = (): void => void seen.push(existsSync(`${file}.lock`))
-  subscribe('holdfast:release', look)
-  onTestFinished(() => void unsubscribe('holdfast:release', look))
+  const free: boolean[] = []
+  const { rmSync } = fs
+  const remove = vi.spyOn(fs, 'rmSync').mockImplementation((...args) => {
+    free.push(tryAcquire(file) !== null)
+    rmSync(...args)
+  })
+  syncBuiltinESMExports() // for those who imported the function by its name
+  onTestFinished(() => {
+    remove.mockRestore()
+    syncBuiltinESMExports()
+  })
   const lock = await acquireSessionWriteLock({ sessionFile: file, legacyPeer })
-  expect(existsSync(`${file}.lock`)).toBe(true)
   await lock.release()
-  expect(seen).toEqual([false])
+  expect(free).toEqual([false])
+  const inner = await acquireSessionWriteLock({ sessionFile: file, legacyPeer })
+  await runLockWatchdogCheck(Date.now() + 1e9)
+  __testing.releaseAllLocksSync()
+  expect(free).toEqual([false, false])
+  await acquireSessionWriteLock({ sessionFile: file, legacyPeer })
+  __testing.releaseAllLocksSync()
+  expect(free).toEqual([false, false, false])
+  expect(inner.held).toBe(false)
 })
 
 test('handles of one session share the file, which goes with the last of them', async () => {

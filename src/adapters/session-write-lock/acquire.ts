@@ -11,7 +11,13 @@ import { installHooks } from './hooks.js'
 import { acquireOrJoin, granted, join } from './joining.js'
 import { codeOf } from './legacy-file.js'
 import { LegacyPeer } from './legacy-peer.js'
-import { finite, legacyPeerByEnvironment, positive, resolveSessionWriteLockOptions } from './settings.js'
+import {
+  finite,
+  legacyPeerByEnvironment,
+  positive,
+  resolveSessionWriteLockAcquireTimeoutMs,
+  resolveSessionWriteLockOptions,
+} from './settings.js'
 import { sessionTimeout } from './timeout-error.js'
 
 export interface SessionWriteLockParams {
@@ -160,14 +166,13 @@ function handleOf(lock: HeldLock): SessionWriteLock {
 function wishOf(params: unknown): Wish {
   if (typeof params !== 'object' || params === null) throw invalidType('params', 'an object', params)
   const given = new Map<string, unknown>(entries(params, PARAMS))
-  const defaults = resolveSessionWriteLockOptions()
-  const timeoutMs = positive(milliseconds('timeoutMs', given)) ?? defaults.timeoutMs
+  const timeoutMs = positive(milliseconds('timeoutMs', given)) ?? resolveSessionWriteLockAcquireTimeoutMs()
   const cancel = given.get('signal')
   milliseconds('staleMs', given)
   return {
     sessionFile: path('params.sessionFile', given.get('sessionFile')),
     timeoutMs,
-    maxHoldMs: finite(milliseconds('maxHoldMs', given)) ?? defaults.maxHoldMs,
+    maxHoldMs: finite(milliseconds('maxHoldMs', given)) ?? resolveSessionWriteLockOptions().maxHoldMs,
     allowReentrant: boolean('params.allowReentrant', given.get('allowReentrant') ?? false),
     signal: cancel === undefined ? undefined : abortSignal('params.signal', cancel),
     legacyPeer: boolean('params.legacyPeer', given.get('legacyPeer') ?? legacyPeerByEnvironment()),

@@ -55,21 +55,20 @@ export function endOverdue(now: number): number {
   let count = 0
   for (const lock of remembered()) {
     const { hold } = lock
-    if (hold.held && now - lock.since > lock.maxHoldMs) endAsOverdue(hold)
-    if (hold.held) continue
+    if (hold.held && now - lock.since <= lock.maxHoldMs) continue
     forget(lock)
     lock.peer?.end()
+    if (hold.held) makeOverdue(hold)
     const reason: unknown = hold.signal.reason
     if (isLockError(reason, 'ERR_LOCK_LOST') && reason.reason === 'max-hold') count++
   }
   return count
 }
 
-/** Ends this handle alone, as its deadline does, and frees the lock before it returns. */
-function endAsOverdue(hold: Hold): void {
+/** Sets the deadline of this handle alone to now; its lock is free once it is asked for its signal. */
+function makeOverdue(hold: Hold): void {
   try {
     hold.extend(Number.MIN_VALUE)
-    hold.assertHeld()
   } catch (error) {
     if (!isLockError(error, 'ERR_LOCK_LOST')) throw error
   }
