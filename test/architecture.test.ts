@@ -84,6 +84,7 @@ interface Loads {
   readonly index: string[]
   readonly core: string[]
   readonly stats: string[]
+  readonly session: string[]
   readonly adapter: string[]
 }
 
@@ -121,6 +122,8 @@ describe('imports', () => {
       ['stats/collector.ts', ['events.ts', 'index.ts', 'coordination/turn.ts']],
       ['hold.ts', ['adapters/session-write-lock.ts']],
       ['adapters/session-write-lock.ts', ['index.ts', 'errors.ts', 'arguments.ts', 'adapters/own.ts', 'hold.ts']],
+      ['owner.ts', ['door.ts', 'session/writer.ts']],
+      ['session/writer.ts', ['index.ts', 'door.ts', 'channels.ts', 'session/repair.ts', 'engine.ts']],
     ])
     expect(violations(bad, DIRECTIONS).map((text) => text.replace(/:(?= ).*/, ''))).toEqual([
       'kernel/clock.ts imports coordination/turn.ts',
@@ -137,6 +140,9 @@ describe('imports', () => {
       'stats/collector.ts imports coordination/turn.ts',
       'hold.ts imports adapters/session-write-lock.ts',
       'adapters/session-write-lock.ts imports hold.ts',
+      'owner.ts imports door.ts',
+      'owner.ts imports session/writer.ts',
+      'session/writer.ts imports engine.ts',
     ])
   })
 
@@ -181,10 +187,10 @@ describe('the operating system', () => {
     const functions = (file: string): string[] =>
       [
         ...readFileSync(join(NATIVE, file), 'utf8').matchAll(
-          /^(?:\w+ )+((?:LockFile|Mutex)::\w+|StartDetachedThread|PinLibrary)\(/gm,
+          /^(?:\w+ )+((?:LockFile|DataFile|Mutex)::\w+|StartDetachedThread|PinLibrary|MoveOver|RemoveFile|SyncFolderOf)\(/gm,
         ),
       ].map((match) => String(match[1]))
-    for (const kind of ['lock', 'thread']) {
+    for (const kind of ['lock', 'data_file', 'thread']) {
       expect(functions(`${kind}_posix.cc`).length).toBeGreaterThan(3)
       expect(functions(`${kind}_posix.cc`)).toEqual(functions(`${kind}_windows.cc`))
     }
@@ -257,7 +263,7 @@ describe('the package', () => {
     expect(JSON.parse(node('--input-type=module', '-e', script).stdout)).toEqual(names)
   })
 
-  test('has statistics at an entry point of their own, which nobody loads who does not ask for them', () => {
+  test('has entry points of their own for what nobody loads who does not ask for it', () => {
     const script = `
       import { readFileSync } from 'node:fs'
       const names = Object.keys(await import('holdfast/stats'))
@@ -266,19 +272,23 @@ describe('the package', () => {
         return [...text.matchAll(/from "(.*?)"|import\\("(.*?)"\\)/g)].map((match) => match[1] ?? match[2])
       }
       const adapter = loads('adapters/session-write-lock.js')
-      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), adapter }
+      const session = loads('session.js')
+      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), session, adapter }
       console.log(JSON.stringify({ names, ...files }))`
-    const { names, index, core, stats, adapter } = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
+    const loaded = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
+    const { names, index, core, stats, session, adapter } = loaded
     expect(names).toEqual(['collectStats'])
     expect(index).toEqual(['./core.js'])
     expect(core.filter((file) => !file.startsWith('node:'))).toEqual([])
     expect(core).not.toContain('node:perf_hooks')
     expect(stats).toContain('./core.js')
+    expect(session).toContain('./core.js')
+    expect(session.filter((file) => !/^(node:.*|\.\/core\.js)$/.test(file))).toEqual([])
     expect(adapter).toContain('../core.js')
     expect(adapter.filter((file) => !/^(node:.*|\.\.\/core\.js)$/.test(file))).toEqual([])
   })
 
-  test.for(['index', 'core', 'stats', 'adapters/session-write-lock'])(
+  test.for(['index', 'core', 'session', 'stats', 'adapters/session-write-lock'])(
     'has no back door to its inner files: dist/%s.js',
     (file) => {
       const script = `await import('holdfast/dist/${file}.js')`

@@ -90,6 +90,8 @@ describe('the packed files', () => {
       'dist/index.js',
       'dist/index.d.ts',
       'dist/core.js',
+      'dist/session.js',
+      'dist/session.d.ts',
       'dist/stats.js',
       'dist/stats.d.ts',
       'dist/adapters/session-write-lock.js',

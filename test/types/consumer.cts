@@ -1,5 +1,6 @@
 // A program in CommonJS: Node's require() loads the ES module. It is compiled, never run.
 import holdfast = require('holdfast')
+import session = require('holdfast/session')
 import stats = require('holdfast/stats')
 import adapter = require('holdfast/adapters/session-write-lock')
 
@@ -10,6 +11,8 @@ export async function main(): Promise<void> {
   console.log(held)
   const lock: adapter.SessionWriteLock = await adapter.acquireSessionWriteLock({ sessionFile: 'file.jsonl' })
   await lock.release()
+  const transcript: session.Transcript = await session.openTranscript('file.jsonl')
+  await transcript.append({ text: 'hello' })
   // @ts-expect-error there is no such function
   holdfast.lock('file')
 }
