@@ -111,6 +111,22 @@ test('a wait that would join can be aborted, and times out', async () => {
   expect(foreign?.held).toBe(true)
 })
 
+test('a request whose signal has aborted joins nothing', async () => {
+  const file = sessionFile()
+  await acquireSessionWriteLock({ sessionFile: file })
+  const signal = AbortSignal.abort(new Error('the run is over'))
+  const attempt = acquireSessionWriteLock({ sessionFile: file, allowReentrant: true, signal })
+  await expect(attempt).rejects.toThrow('the run is over')
+})
+
+test('a process that holds something has the folder of another session made too', async () => {
+  const file = sessionFile()
+  await acquireSessionWriteLock({ sessionFile: file })
+  const other = join(dirname(file), 'new', 'a.jsonl')
+  const lock = await acquireSessionWriteLock({ sessionFile: other, allowReentrant: true, timeoutMs: 1_000 })
+  expect(lock.held).toBe(true)
+})
+
 test('which hold is joined is decided by the locked file, not by the text of its path', async () => {
   const file = sessionFile()
   const folder = dirname(file)

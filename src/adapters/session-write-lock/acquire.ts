@@ -102,6 +102,7 @@ async function holdOf(wish: Wish): Promise<Hold> {
   const options = { label: LABEL, maxHold: wish.legacyPeer ? Infinity : wish.maxHoldMs }
   const acquireOwn = (signal: AbortSignal | undefined): Promise<Hold> =>
     acquireWithFolder(wish, options.maxHold, signal)
+  signal?.throwIfAborted()
   try {
     if (!wish.allowReentrant) return await acquireOwn(signal)
     return join(sessionFile, options) ?? (await acquireOrJoin(sessionFile, options, signal, acquireOwn))
