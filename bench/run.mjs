@@ -1,5 +1,5 @@
-// node bench/run.mjs [--quick] [--only <row>]: holdfast, raw C and the peers side by side. A full run writes RESULTS.md
-// and the plots; --quick (under a minute) and --only print and write nothing.
+// node bench/run.mjs [--quick] [--only <row or group>]: holdfast, raw C and the peers side by side. A full run writes
+// RESULTS.md and the plots; --quick (some minutes) and --only print and write nothing.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,14 +22,22 @@ import * as row9 from './rows/9-first-lock.mjs'
 import * as row10 from './rows/10-owner.mjs'
 import * as row11 from './rows/11-guard.mjs'
 import * as row12 from './rows/12-events.mjs'
+import * as row13 from './rows/13-durable-appends.mjs'
+import * as row14 from './rows/14-appends.mjs'
+import * as row16 from './rows/16-long-transcript.mjs'
+import * as row17 from './rows/17-session-lock.mjs'
+import * as row18 from './rows/18-shared-transcript.mjs'
 
-const ROWS = [row1, row2, row3, row4, row5, row6, row7, row8, row9, row10, row11, row12]
+const LOCKS = [row1, row2, row3, row4, row5, row6, row7, row8, row9, row10, row11, row12]
+const WRITERS = [...row13.rows, ...row14.rows, row16, row17, row18]
+const ROWS = [...LOCKS, ...WRITERS]
+const GROUPS = { locks: LOCKS, writer: WRITERS }
 const COMMAND = 'npm run bench'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
-const chosen = values.only === undefined ? ROWS : ROWS.filter(({ id }) => id === values.only)
+const chosen = GROUPS[values.only] ?? ROWS.filter(({ id }) => values.only === undefined || id === values.only)
 if (chosen.length === 0) {
-  console.error(`--only takes one of ${ROWS.map(({ id }) => id).join(', ')}`)
+  console.error(`--only takes one of ${[...Object.keys(GROUPS), ...ROWS.map(({ id }) => id)].join(', ')}`)
   process.exit(2)
 }
 if (process.platform === 'win32') {

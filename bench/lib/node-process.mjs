@@ -13,7 +13,12 @@ export class NodeProcess {
     process.#child = fork(join(import.meta.dirname, '..', 'fixtures', fixture), args.map(String), { execArgv })
     process.#child.on('message', (message) => process.#answer(message))
     process.#child.on('exit', () => process.#answer?.({ error: `${fixture} has ended` }))
-    await process.#next()
+    try {
+      await process.#next()
+    } catch (error) {
+      await process.kill() // it could not begin, and would wait for messages for ever
+      throw error
+    }
     return process
   }
 

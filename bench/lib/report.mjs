@@ -18,7 +18,7 @@ export function rowMarkdown({
   parts.push(columns === undefined ? entriesTable(entries, unit, baseline) : table(columns, lines))
   if (notes !== undefined) parts.push(notes)
   for (const warning of warnings) parts.push(`**Warning**: ${warning}.`)
-  parts.push(checksTable(checks))
+  if (checks.length > 0) parts.push(checksTable(checks))
   return parts.join('\n\n')
 }
 
