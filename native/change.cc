@@ -109,6 +109,8 @@ void Look(Change* change) {
 // Takes back what a failed append has added, if nobody else can have added any of it. Otherwise the part is ended like a
 // line, so that what comes next is not glued to it.
 void Undo(Change* change, DataFile* file, uint64_t written) {
+  change->undone = written == 0;
+  if (change->undone) return;
   FileState now;
   if (!file->State(&now).done()) return;
   if (now.size == change->before.size + written) {
@@ -132,6 +134,7 @@ void AppendTo(DataFile* file, Change* change, bool created) {
     return Fail(change, result);
   }
   result = file->State(&change->after);
+  change->undone = false;
   if (!result.done()) return Fail(change, result);
   change->made = true;
   const bool alone = change->after.linked && change->after.size == change->before.size + written;
@@ -139,6 +142,7 @@ void AppendTo(DataFile* file, Change* change, bool created) {
 }
 
 void Append(Change* change) {
+  change->undone = true;
   const Section section(change);
   if (!section.entered()) return;
   DataFile file;

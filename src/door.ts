@@ -45,8 +45,8 @@ export async function underHold<T>(hold: Hold, work: (changes: Changes) => Promi
   try {
     return await work({ make })
   } finally {
-    hold.release()
     state.endUse()
+    hold.release()
   }
 }
 

@@ -1,6 +1,7 @@
 // Puts a shorter file in the place of a transcript. The new file is written without the lock, however long that takes; under
 // it, it is only checked that the old one is what the values were made of, and what was appended since is carried over.
 import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 import { change, type Changes, type Report } from '../door.js'
@@ -15,9 +16,11 @@ export interface Compaction {
   readonly synced: boolean
 }
 
+const SUFFIX = '.compacted'
+
 /** Writes the new file beside the old one, under a name that nobody can guess. */
 export async function prepare(path: string, text: string, mode: number, synced: boolean): Promise<string> {
-  const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(16).toString('hex')}.tmp`)
+  const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(16).toString('hex')}${SUFFIX}`)
   const bytes = Buffer.from(text)
   const report = await change({ task: 'append', path: fresh, expected: 'absent', bytes, mode, synced })
   if (report.came === 'done') return fresh
@@ -27,6 +30,19 @@ export async function prepare(path: string, text: string, mode: number, synced: 
 
 export async function discard(fresh: string): Promise<void> {
   await change({ task: 'remove', path: fresh })
+}
+
+/**
+ * New files of other compactions that have begun. They are nobody's once this one has succeeded after it asked: each was made
+ * for the file that is gone by then, and would be refused. So nothing stays of compactions whose process died.
+ */
+export async function othersOf(path: string, fresh: string): Promise<string[]> {
+  const prefix = `.${basename(path)}.`
+  const names = await readdir(dirname(path))
+  return names
+    .filter((name) => name.startsWith(prefix) && /^[0-9a-f]{32}\.compacted$/.test(name.slice(prefix.length)))
+    .map((name) => join(dirname(path), name))
+    .filter((other) => other !== fresh)
 }
 
 /** Under the lock. Answers with the new version. */

@@ -71,6 +71,7 @@ async function save(path: string, bytes: Uint8Array): Promise<string> {
   for (let count = 1; ; count++) {
     const aside = `${path}.torn-${time}${count > 1 ? `-${count}` : ''}`
     const report = await change({ task: 'append', path: aside, expected: 'absent', bytes, synced: true })
+    if (report.failure !== null && report.undone) await change({ task: 'remove', path: aside }) // it is empty
     refuseFailure(path, report.failure)
     if (report.came !== 'differs') return aside
   }

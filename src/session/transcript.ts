@@ -2,8 +2,8 @@
 import { path as pathText } from '../arguments.js'
 import { change, isOfEarlierBoot, requestFor, underHold, type Changes, type Request } from '../door.js'
 import { invalidType } from '../errors.js'
-import { acquire, type Hold, type Owner } from '../index.js'
-import { discard, prepare, putInPlace } from './compact.js'
+import { acquire, isLockError, type Hold, type Owner } from '../index.js'
+import { discard, othersOf, prepare, putInPlace } from './compact.js'
 import { encode } from './encode.js'
 import { SessionError } from './errors.js'
 import { LaneQueue } from './lane-queue.js'
@@ -31,7 +31,7 @@ const doubtful = new Map<string, string>()
 
 /**
  * Opens a transcript. The file need not exist: the first append makes it. A last line without an end, whose writer died,
- * is moved to `<file>.torn-<time>`, for which the lock is waited for.
+ * is moved to `<file>.torn-<time>`, for which the lock is waited for; while others keep it, that is left to the first append.
  */
 export async function openTranscript<T = unknown>(
   file: string | URL,
@@ -45,7 +45,11 @@ export async function openTranscript<T = unknown>(
   await verify(request.file.target)
   const { before, seen, failure } = await change({ task: 'look', path: request.file.target, tail: true })
   if (failure !== null) throw refusal(request.file.target, failure)
-  if (before !== null && seen.length > 0 && seen.at(-1) !== NEWLINE) await transcript.mend()
+  if (before !== null && seen.length > 0 && seen.at(-1) !== NEWLINE) {
+    await transcript.mend().catch((error: unknown) => {
+      if (!isLockError(error, 'ERR_LOCK_TIMEOUT')) throw error // else the first append mends it
+    })
+  }
   return transcript
 }
 
@@ -131,7 +135,12 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     const synced = this.settings.durability !== 'none'
     const fresh = await prepare(this.path, text, this.settings.mode, synced)
     try {
-      return await this.alone(wait, (changes, { path }) => putInPlace(changes, { path, fresh, expect, synced }))
+      const others = await othersOf(this.path, fresh)
+      const version = await this.alone(wait, (changes, { path }) => {
+        return putInPlace(changes, { path, fresh, expect, synced })
+      })
+      for (const other of others) await discard(other)
+      return version
     } catch (error) {
       await discard(fresh)
       throw error
@@ -224,13 +233,17 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   }
 
   private changed(): void {
-    for (const [owner, queue] of this.owners) if (queue.lines === 0) this.owners.delete(owner)
+    if (this.owners.size > 0) this.forgetOwners()
     const { failure, acknowledged } = this.writer
     if (failure !== null && acknowledged !== null) doubtful.set(acknowledged.path, acknowledged.version)
+    if (this.watchers.length === 0) return
     const due = this.watchers.filter(({ done }) => done())
-    if (due.length === 0) return
     this.watchers = this.watchers.filter((watcher) => !due.includes(watcher))
     for (const { tell } of due) tell()
+  }
+
+  private forgetOwners(): void {
+    for (const [owner, queue] of this.owners) if (queue.lines === 0) this.owners.delete(owner)
   }
 
   private when(done: () => boolean): Promise<void> {

@@ -203,14 +203,13 @@ export class Writer {
   private refuse(
     path: string,
     group: readonly Entry[],
-    { failure, undone, before }: Report,
+    { failure, undone }: Report,
     later: readonly Entry[],
   ): readonly Entry[] {
     this.known = null
-    const untouched = undone || before === null
     const message = `${path} cannot be written: ${failure?.message ?? 'unknown failure'}`
-    const error = new SessionError('ERR_SESSION_SYSTEM', message, { path, undone: untouched, cause: failure })
-    if (!untouched) tellTranscript({ kind: 'fragment', path, bytes: sizeOf(group), aside: null, cause: failure })
+    const error = new SessionError('ERR_SESSION_SYSTEM', message, { path, undone, cause: failure })
+    if (!undone) tellTranscript({ kind: 'fragment', path, bytes: sizeOf(group), aside: null, cause: failure })
     for (const entry of group) entry.reject(error)
     if (failure !== null && isFinal(failure)) {
       const why = `${path} takes no more lines: an earlier write could not be made durable. Open it again`
