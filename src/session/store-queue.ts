@@ -1,0 +1,138 @@
+// Updates wait here, in order. All that wait when the lock is granted go to the file as one batch: one lock, one read, one
+// replacement. While the lock is held nothing runs but the updates themselves and the engine's changes.
+import { Place, underHold, type PlaceOptions } from '../door.js'
+import { acquire, isLockError, type Owner } from '../index.js'
+import { removeLeftovers } from './store-leftovers.js'
+import type { StoreFile } from './store-file.js'
+import type { StoreSettings } from './store-options.js'
+import type { Draft, Update } from './store-text.js'
+
+type Outcome<T> = { readonly value: T } | { readonly error: unknown }
+
+class Waiting<T> {
+  readonly update: Update<T>
+  place: Place | null = null
+  /** Of its last application. */
+  outcome: Outcome<T> | null = null
+  private readonly resolve: (value: T) => void
+  readonly reject: (error: unknown) => void
+
+  constructor(update: Update<T>, resolve: (value: T) => void, reject: (error: unknown) => void) {
+    this.update = update
+    this.resolve = resolve
+    this.reject = reject
+  }
+
+  apply(draft: Draft<T>): Draft<T> {
+    try {
+      const { value, next } = draft.apply(this.update)
+      this.outcome = { value }
+      return next
+    } catch (error) {
+      this.outcome = { error }
+      return draft
+    }
+  }
+
+  settle(): void {
+    if (this.outcome === null) return
+    if ('value' in this.outcome) this.resolve(this.outcome.value)
+    else this.reject(this.outcome.error)
+  }
+
+  /** What it threw itself tells more. */
+  fail(error: unknown): void {
+    this.reject(this.outcome !== null && 'error' in this.outcome ? this.outcome.error : error)
+  }
+}
+
+/**
+ * Each update is given what the file has and gives it back, so this is what a batch parses and writes as text at most, in
+ * characters: others wait for the lock, and the event loop for its turn.
+ */
+const MOST_TEXT = 16 * 2 ** 20
+
+export class UpdateQueue<T> {
+  private readonly settings: StoreSettings<T>
+  private readonly file: StoreFile<T>
+  /** Who holds the lock itself has a queue of its own, for it would wait for itself in that of all. */
+  private readonly owner: Owner | undefined
+  private readonly waiting = new Set<Waiting<T>>()
+  /** Aborted when nobody waits any more. */
+  private nobody = new AbortController()
+  private serving = false
+  private sweeping: Promise<void> = Promise.resolve()
+  /** In characters, as far as is known. */
+  private length = Infinity
+
+  constructor(settings: StoreSettings<T>, file: StoreFile<T>, owner?: Owner) {
+    this.settings = settings
+    this.file = file
+    this.owner = owner
+  }
+
+  /** Rejects as a lock's waiter does until the update is applied, and afterwards with what became of the write. */
+  add(update: Update<T>, options: PlaceOptions): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const waiting = new Waiting(update, resolve, reject)
+      const position = (): number => [...this.waiting].indexOf(waiting) + 1
+      waiting.place = new Place(this.settings.request, options, position, (error) => {
+        waiting.reject(error)
+        if (this.waiting.delete(waiting) && this.waiting.size === 0) this.nobody.abort()
+      })
+      this.waiting.add(waiting)
+      if (!this.serving) void this.serve()
+    })
+  }
+
+  /** Resolves when nothing goes on beside the updates. */
+  swept(): Promise<void> {
+    return this.sweeping
+  }
+
+  private async serve(): Promise<void> {
+    const { path, maxHold, lockfile, label } = this.settings
+    this.serving = true
+    while (this.waiting.size > 0) {
+      if (this.nobody.signal.aborted) this.nobody = new AbortController()
+      const { signal } = this.nobody
+      const batch: Waiting<T>[] = []
+      let abandoned = ''
+      try {
+        const hold = await acquire(path, { timeout: Infinity, signal, owner: this.owner, maxHold, lockfile, label })
+        if (hold.recoveredFrom !== null) abandoned = hold.path
+        await underHold(hold, async (changes) => {
+          this.take(batch) // an update that must not wait has not waited
+          if (batch.length === 0) return
+          await this.file.update(changes, hold.path, (draft) => this.apply(batch, draft))
+        })
+        for (const waiting of batch) waiting.settle()
+      } catch (error) {
+        // Of the lock: for all, unless nobody waited for it any more, or it was lost between its grant and its use.
+        const again = signal.aborted || isLockError(error, 'ERR_LOCK_LOST')
+        if (batch.length === 0 && !again) this.take(batch, Infinity)
+        for (const waiting of batch) waiting.fail(error)
+      }
+      if (abandoned !== '') this.sweeping = removeLeftovers(abandoned, { maxHold, lockfile, label })
+    }
+    this.serving = false
+  }
+
+  private apply(batch: Waiting<T>[], first: Draft<T>): { draft: Draft<T>; applied: number } {
+    this.length = first.text.length
+    this.take(batch)
+    let draft = first
+    for (const waiting of batch) draft = waiting.apply(draft)
+    return { draft, applied: batch.filter(({ outcome }) => outcome !== null && 'value' in outcome).length }
+  }
+
+  /** Their turn has come: from now on they hear of the write, and of nothing else. */
+  private take(batch: Waiting<T>[], most = Math.max(1, Math.floor(MOST_TEXT / this.length))): void {
+    for (const waiting of this.waiting) {
+      if (batch.length >= most) return
+      this.waiting.delete(waiting)
+      waiting.place?.leave()
+      batch.push(waiting)
+    }
+  }
+}
