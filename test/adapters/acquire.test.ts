@@ -1,8 +1,9 @@
 // The lock that gateways take: who excludes whom, through which paths, for how long a wait lasts and how it fails.
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs, { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 
 import { acquireSessionWriteLock, SessionWriteLockTimeoutError } from '../../src/adapters/session-write-lock.js'
 import { inspect, isLockError, tryAcquire } from '../../src/index.js'
@@ -41,6 +42,18 @@ test('a folder that is a file is an error, and no endless attempt to make it', a
   writeFileSync(folder, '')
   const attempt = acquireSessionWriteLock({ sessionFile: join(folder, 'a.jsonl') })
   await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_SYSTEM', cause: { code: 'ENOTDIR' } })
+})
+
+test('a folder that vanishes as often as it is made is an error in the end', async () => {
+  const file = join(dirname(sessionFile()), 'missing', 'a.jsonl')
+  const make = vi.spyOn(fs.promises, 'mkdir').mockResolvedValue(undefined)
+  syncBuiltinESMExports() // for those who imported the function by its name
+  onTestFinished(() => {
+    make.mockRestore()
+    syncBuiltinESMExports()
+  })
+  const attempt = acquireSessionWriteLock({ sessionFile: file, timeoutMs: Infinity })
+  await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_SYSTEM', cause: { code: 'ENOENT' } })
 })
 
 test('it is the lock of the public API: neither goes round the other', async () => {

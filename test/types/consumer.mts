@@ -19,7 +19,14 @@ import {
   type LockRecord,
   type LockState,
 } from 'holdfast'
-import { acquireSessionWriteLock, type SessionWriteLock } from 'holdfast/adapters/session-write-lock'
+import {
+  acquireSessionWriteLock,
+  cleanStaleLockFiles,
+  resolveSessionWriteLockOptions,
+  type SessionLockInspection,
+  type SessionWriteLock,
+  type SessionWriteLockOptions,
+} from 'holdfast/adapters/session-write-lock'
 import { isSessionError, openTranscript, type Transcript, type TranscriptLine } from 'holdfast/session'
 import { collectStats, type FileStats, type Stats, type StatsCollector, type Times } from 'holdfast/stats'
 
@@ -74,33 +81,16 @@ export function watched(): string[] {
   return [`${wait.p99}`, `${busiest?.lockfile}`, `${leaks} ${released}`]
 }
 
-export async function gateway(): Promise<void> {
-  const lock: SessionWriteLock = await acquireSessionWriteLock({ sessionFile: 'file.jsonl', timeoutMs: Infinity })
+export async function gateway(): Promise<string[]> {
+  const options: SessionWriteLockOptions = resolveSessionWriteLockOptions({ session: { writeLock: { staleMs: 1 } } })
+  const lock: SessionWriteLock = await acquireSessionWriteLock({ sessionFile: 'file.jsonl', ...options })
+  const written: number = await lock.guard(() => (lock.held ? 1 : 0))
   await lock.release()
+  const { cleaned } = await cleanStaleLockFiles({ sessionsDir: 'sessions', removeStale: true, log: console })
+  const stale: SessionLockInspection[] = cleaned
   // @ts-expect-error the file must be named
   await acquireSessionWriteLock({ timeoutMs: 1 })
-}
-
-interface Message {
-  readonly text: string
-}
-
-export async function written(): Promise<string> {
-  await using transcript: Transcript<Message> = await openTranscript<Message>('file.jsonl', { durability: 'each' })
-  const version: string = await transcript.append({ text: 'hello' }, { timeout: 1000, signal: AbortSignal.timeout(5) })
-  const texts: string[] = []
-  for await (const line of transcript.read({ follow: false })) {
-    const each: TranscriptLine<Message> = line
-    if (each.kind === 'value') texts.push(each.value.text)
-    // @ts-expect-error a damaged line has no value
-    if (each.kind === 'damaged') texts.push(each.value)
-  }
-  await transcript.compact([{ text: texts.join() }], { expect: version })
-  // @ts-expect-error what the values were made of must be said
-  await transcript.compact([])
-  // @ts-expect-error a number is no message
-  await transcript.append(1).catch((error: unknown) => isSessionError(error, 'ERR_SESSION_CONFLICT'))
-  return version
+  return stale.map(({ lockPath, staleReasons }) => `${written} ${lockPath} ${staleReasons.join()}`)
 }
 
 export function explain(error: unknown): string {
