@@ -23,8 +23,8 @@ export async function verifyLines(lines, counts, size) {
     next.set(lane, n + 1)
   }
   for (const [lane, count] of counts) {
-    const missing = FIRST_NUMBER + count - next.get(FIRST_LANE + lane)
-    if (missing > 0) throw new Error(`wrong file: ${missing} acknowledged lines of lane ${lane} are missing`)
+    const found = next.get(FIRST_LANE + lane) - FIRST_NUMBER
+    if (found !== count) throw new Error(`wrong file: ${found} lines of lane ${lane}, and ${count} were acknowledged`)
   }
 }
 
