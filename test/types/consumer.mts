@@ -93,6 +93,28 @@ export async function gateway(): Promise<string[]> {
   return stale.map(({ lockPath, staleReasons }) => `${written} ${lockPath} ${staleReasons.join()}`)
 }
 
+interface Message {
+  readonly text: string
+}
+
+export async function written(): Promise<string> {
+  await using transcript: Transcript<Message> = await openTranscript<Message>('file.jsonl', { durability: 'each' })
+  const version: string = await transcript.append({ text: 'hello' }, { timeout: 1000, signal: AbortSignal.timeout(5) })
+  const texts: string[] = []
+  for await (const line of transcript.read({ follow: false })) {
+    const each: TranscriptLine<Message> = line
+    if (each.kind === 'value') texts.push(each.value.text)
+    // @ts-expect-error a damaged line has no value
+    if (each.kind === 'damaged') texts.push(each.value)
+  }
+  await transcript.compact([{ text: texts.join() }], { expect: version })
+  // @ts-expect-error what the values were made of must be said
+  await transcript.compact([])
+  // @ts-expect-error a number is no message
+  await transcript.append(1).catch((error: unknown) => isSessionError(error, 'ERR_SESSION_CONFLICT'))
+  return version
+}
+
 export function explain(error: unknown): string {
   if (isLockError(error, 'ERR_LOCK_TIMEOUT')) return `${error.holder?.pid} ${error.waited}`
   if (isLockError(error, 'ERR_LOCK_LOST')) return error.reason
