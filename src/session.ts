@@ -5,6 +5,16 @@ export type { SessionErrorCode, SessionErrorDetails } from './session/errors.js'
 export type { TranscriptEvent } from './session/events.js'
 export type { TranscriptLine } from './session/lines.js'
 export type { Snapshot } from './session/snapshot.js'
+export { openStore, updateJson } from './session/store.js'
+export type {
+  Initial,
+  Store,
+  StoreOptions,
+  Update,
+  UpdateJsonOptions,
+  Validate,
+  WatchOptions,
+} from './session/store.js'
 export { openTranscript } from './session/transcript.js'
 export type { Transcript } from './session/transcript.js'
 export type {
