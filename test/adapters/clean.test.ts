@@ -1,9 +1,11 @@
 // The list a gateway starts with: whose work was cut off. Nobody who lives is ever on it as stale, and each death is told once.
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import fs, { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 
 import {
   acquireSessionWriteLock,
@@ -11,8 +13,9 @@ import {
   type SessionLockInspection,
   type StaleLockFiles,
 } from '../../src/adapters/session-write-lock.js'
-import { acquire, inspect } from '../../src/index.js'
-import { missing, procfs, root } from '../helpers/capabilities.js'
+import { acquire, inspect, tryAcquire, type Hold } from '../../src/index.js'
+import { missing, procfs, program, root } from '../helpers/capabilities.js'
+import { until } from '../helpers/until.js'
 import { Gateway, sessionFile } from './gateway.js'
 
 /** One that nobody has: it was that of a process that has ended and was reaped. */
@@ -127,7 +130,28 @@ test('sessions that were released, revoked or never locked are not listed', asyn
   const store = await Gateway.start()
   await store.acquire({ sessionFile: join(folder, 'sessions.json') })
   await store.kill()
-  expect(await cleanStaleLockFiles({ sessionsDir: folder })).toEqual(NOTHING)
+  for (const removeStale of [false, true]) {
+    expect(await cleanStaleLockFiles({ sessionsDir: folder, removeStale })).toEqual(NOTHING)
+  }
+})
+
+test('a session that somebody takes while it is looked at is not stale', async () => {
+  const file = sessionFile()
+  await dieHolding(file)
+  const { lstatSync } = fs
+  let next: Hold | null = null
+  const look = vi.spyOn(fs, 'lstatSync').mockImplementation((...args) => {
+    next ??= tryAcquire(file)
+    return lstatSync(...args)
+  })
+  syncBuiltinESMExports() // for those who imported the function by its name
+  onTestFinished(() => {
+    look.mockRestore()
+    syncBuiltinESMExports()
+  })
+  const { locks, cleaned } = await cleanStaleLockFiles({ sessionsDir: dirname(file) })
+  expect(next).not.toBeNull()
+  expect([locks.map(({ stale, pid }) => [stale, pid]), cleaned]).toEqual([[[false, process.pid]], []])
 })
 
 test('processes that clean at the same time tell each death once between them', async () => {
@@ -187,6 +211,37 @@ test('a file that an old gateway left and whose process is dead is removed', asy
   expect(found).toMatchObject({ pid, pidAlive: false, createdAt, stale: true, removed: true, there: false })
   expect(found.staleReasons).toEqual(['dead-pid'])
   expect(found.ageMs).toBeGreaterThanOrEqual(5000)
+})
+
+test.skipIf(missing(procfs, program('sh')))(
+  'a process that has ended is dead, though nobody has reaped it',
+  async () => {
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 1000'])
+    onTestFinished(() => void parent.kill('SIGKILL'))
+    const [printed] = (await once(parent.stdout, 'data')) as [Buffer]
+    const pid = Number(printed)
+    await until('it has ended', () => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')))
+    expect(await judged({ pid, createdAt: iso(0) })).toMatchObject({ pid, pidAlive: false, staleReasons: ['dead-pid'] })
+  },
+)
+
+test('a process that belongs to somebody else is alive', async () => {
+  const pid = deadPid() // so that no other source tells of it
+  const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+    throw Object.assign(new Error('not permitted'), { code: 'EPERM' })
+  })
+  onTestFinished(() => kill.mockRestore())
+  expect(await judged({ pid, createdAt: iso(0) })).toMatchObject({ pidAlive: true, stale: false })
+})
+
+test('a session that was taken from its holder tells nothing but what an old gateway left there', async () => {
+  const file = sessionFile()
+  const revoked = await acquire(file)
+  revoked.owner.close()
+  const pid = deadPid()
+  leave(file, { pid, createdAt: iso(0) })
+  const { cleaned } = await cleanStaleLockFiles({ sessionsDir: dirname(file) })
+  expect(cleaned).toMatchObject([{ pid, staleReasons: ['dead-pid'] }])
 })
 
 test('a file of an old gateway that lives stays, and is listed', async () => {

@@ -239,6 +239,40 @@ test('handles of one session share the file, which goes with the last of them', 
   expect(outer.held).toBe(true)
 })
 
+test('handles that came by different paths share the file too', async () => {
+  const file = sessionFile()
+  const folder = dirname(file)
+  symlinkSync(folder, join(folder, 'link'))
+  const outer = await acquireSessionWriteLock({ sessionFile: join(folder, 'link', 'session.jsonl'), legacyPeer })
+  const made = payload(file)
+  const inner = await acquireSessionWriteLock({ sessionFile: file, allowReentrant: true, legacyPeer })
+  await inner.release()
+  expect(payload(file)).toEqual(made)
+  await outer.release()
+  expect(existsSync(`${file}.lock`)).toBe(false)
+})
+
+test('a dead file that an old gateway takes over while it is judged is left alone', async () => {
+  const file = sessionFile()
+  const old = await Gateway.start()
+  await old.kill()
+  leave(file, JSON.stringify({ pid: old.pid, createdAt: new Date().toISOString() }))
+  const theirs = JSON.stringify({ pid: process.ppid, createdAt: new Date().toISOString() })
+  const { readFileSync } = fs
+  const read = vi.spyOn(fs, 'readFileSync').mockImplementation((path, options) => {
+    if (path === `/proc/${old.pid}/stat`) writeFileSync(`${file}.lock`, theirs)
+    return readFileSync(path, options)
+  })
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    read.mockRestore()
+    syncBuiltinESMExports()
+  })
+  const attempt = acquireSessionWriteLock({ sessionFile: file, legacyPeer, timeoutMs: 100 })
+  await expect(attempt).rejects.toMatchObject({ owner: `pid=${process.ppid}` })
+  expect(readFileSync(`${file}.lock`, 'utf8')).toBe(theirs)
+})
+
 test('a guarded write that outlasts the bound keeps old gateways out too, until it is done', async () => {
   const file = sessionFile()
   const folder = scratch()

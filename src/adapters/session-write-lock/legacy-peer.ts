@@ -19,8 +19,15 @@ import { ownerText, SessionWriteLockTimeoutError } from './timeout-error.js'
 
 const POLL_MS = 50
 
-/** The files that this copy has made, with how many holds need each. */
-const made = new Map<string, { text: string; holds: number }>()
+/** A file that this copy has made. */
+interface Made {
+  readonly path: string
+  readonly text: string
+  /** How many holds need it. */
+  holds: number
+}
+
+const made = new Set<Made>()
 
 export interface LegacyWait {
   readonly sessionFile: string
@@ -35,13 +42,14 @@ export interface LegacyWait {
 
 /** What one hold has of a file of old gateways. */
 export class LegacyPeer {
-  readonly #path: string
+  readonly #file: Made
   #guards = 0
   #ending = false
   #left = false
 
-  private constructor(path: string) {
-    this.#path = path
+  private constructor(file: Made) {
+    this.#file = file
+    file.holds++
   }
 
   /** The deadline covers this wait too; at the deadline there is one last try. */
@@ -50,9 +58,13 @@ export class LegacyPeer {
     for (;;) {
       wait.signal?.throwIfAborted()
       wait.assertHeld()
-      if (take(path, wait.maxHoldMs)) return new LegacyPeer(path)
+      const own = make(path, wait.maxHoldMs)
+      if (own !== null) return new LegacyPeer(own)
       const found = readLegacyFile(path)
-      if (found === null || takeAway(found)) continue
+      if (found === null) continue
+      const shared = ours(found)
+      if (shared !== undefined) return new LegacyPeer(shared)
+      if (takeAway(found)) continue
       const rest = wait.deadline - performance.now()
       if (rest <= 0) {
         const facts = { timeoutMs: wait.timeoutMs, owner: ownerText(found.pid), lockPath: path }
@@ -83,7 +95,7 @@ export class LegacyPeer {
   #settle(): void {
     if (!this.#ending || this.#left || this.#guards > 0) return
     this.#left = true
-    leave(this.#path)
+    leave(this.#file)
   }
 }
 
@@ -93,16 +105,18 @@ function legacyPath(sessionFile: string): string {
   return join(realpathSync(dirname(path)), `${basename(path)}.lock`)
 }
 
-function take(path: string, maxHoldMs: number): boolean {
-  const mine = made.get(path)
-  if (mine !== undefined) {
-    mine.holds++
-    return true
-  }
+/** Null when there is one. */
+function make(path: string, maxHoldMs: number): Made | null {
   const text = legacyPayload(maxHoldMs)
-  if (!makeLegacyFile(path, text)) return false
-  made.set(path, { text, holds: 1 })
-  return true
+  if (!makeLegacyFile(path, text)) return null
+  const file = { path, text, holds: 0 }
+  made.add(file)
+  return file
+}
+
+/** What another hold of this process has made, though perhaps by another path: they hold one session. */
+function ours(found: LegacyFile): Made | undefined {
+  return [...made].find(({ text }) => text === found.text)
 }
 
 /** Removes what nobody can hold. No age counts: an old gateway that lives may be writing. */
@@ -122,14 +136,12 @@ function isGone(found: LegacyFile): boolean {
 }
 
 /** Only what is still ours: an old gateway may have thought it stale, and have its own there now. */
-function leave(path: string): void {
-  const mine = made.get(path)
-  if (mine === undefined) return
-  mine.holds--
-  if (mine.holds > 0) return
-  made.delete(path)
-  const found = readLegacyFile(path)
-  if (found === null || found.text !== mine.text) return
+function leave(file: Made): void {
+  file.holds--
+  if (file.holds > 0) return
+  made.delete(file)
+  const found = readLegacyFile(file.path)
+  if (found?.text !== file.text) return
   try {
     removeLegacyFile(found)
   } catch {
