@@ -1,11 +1,14 @@
 // A table of writers: how many lines a second, when each is safe to acknowledge, and how holdfast compares.
 import { digits, duration } from './stats.mjs'
 
-/** `entries` are figures; the first one is holdfast's. `unit` is what is counted. */
-export function writerTable(entries, unit, { shared = false } = {}) {
-  const [ours] = entries
-  const line = ({ name, reason, rate, median, p99, longest, skew }) => {
+/**
+ * `entries` are figures, `unit` is what is counted. `oursOf` answers, for an entry's index, with that of holdfast doing the
+ * same: the first one, unless it says otherwise.
+ */
+export function writerTable(entries, unit, { shared = false, oursOf = () => 0 } = {}) {
+  const line = ({ name, reason, rate, median, p99, longest, skew }, index) => {
     if (reason !== undefined) return [name, reason]
+    const ours = entries[oursOf(index)]
     const wait = shared ? [duration(longest), digits(skew)] : []
     return [name, digits(rate), duration(median), duration(p99), ...wait, ratio(ours.rate / rate)]
   }

@@ -4,13 +4,14 @@ import { timesOf, writerTable } from '../lib/writer-table.mjs'
 import { figures, writerContender } from '../lib/writers.mjs'
 
 const OURS = 'holdfast transcript'
-const SYNC = 'write and fdatasync for each line'
+const SYNC = 'write and fdatasync for each line, one after the other'
+const PARALLEL = 'write and fdatasync for each line, every lane for itself'
 const LOCKFILE = 'proper-lockfile and appendFile, not durable'
 
 const WRITERS = [
   { name: OURS, writer: 'holdfast', options: { durability: 'batch' } },
-  { name: SYNC, writer: 'append-and-sync' },
-  { name: `${SYNC}, one after the other`, writer: 'append-and-sync', options: { queued: true } },
+  { name: SYNC, writer: 'append-and-sync', options: { queued: true } },
+  { name: PARALLEL, writer: 'append-and-sync', options: { queued: false } },
   { name: LOCKFILE, writer: 'proper-lockfile' },
   { name: 'proper-lockfile and appendFile, with fsync', writer: 'proper-lockfile', options: { flush: true } },
   { name: 'better-sqlite3, WAL, synchronous FULL', writer: 'better-sqlite3', options: { synchronous: 'FULL' } },
@@ -22,7 +23,7 @@ const WRITERS = [
 ]
 
 const NOTES =
-  'Each lane appends a line when its last one was acknowledged as durable. Every round has a new file, which is read when it is over: all lines that were acknowledged, once, whole, in the order of their lane. The lanes of proper-lockfile take turns in a queue before they ask for its lock. better-sqlite3 blocks the event loop while it writes.'
+  'Each lane appends a line when its last one was acknowledged as durable. Every round has a new file, which is read when it is over: all lines that were acknowledged, once, whole, in the order of their lane. The lanes of proper-lockfile take turns in a queue before they ask for its lock. better-sqlite3 blocks the event loop while it writes. Lanes that sync for themselves do so on the four threads of libuv, all at once.'
 
 /** Lanes, and bytes of a line. The last one has the targets. */
 const CASES = [
@@ -50,6 +51,7 @@ async function measure({ folder, quick }, lanes, size) {
     checks: isMain
       ? [
           atLeast(`against ${SYNC}`, timesOf(entries, SYNC), 15, ' ×'),
+          atLeast(`against ${PARALLEL}`, timesOf(entries, PARALLEL), 15, ' ×'),
           atLeast(`against ${LOCKFILE}`, timesOf(entries, LOCKFILE), 50, ' ×'),
         ]
       : [],

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 
 import { oneAtATime } from '../lib/one-at-a-time.mjs'
 
-export default async function (path, { queued = false }) {
+export default async function (path, { queued }) {
   const file = await open(path, 'a')
   const append = async (value) => {
     await file.write(`${JSON.stringify(value)}\n`)

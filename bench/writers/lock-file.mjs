@@ -1,14 +1,16 @@
 // The same with the lock file that gateways had: its existence is the lock. Who finds it there tries again after 25 to
 // 50 ms. Nothing here removes one that was left behind; nobody dies in the benchmark.
-import { appendFile, open, rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export default function (path) {
+import { appendLine } from '../lib/append-line.mjs'
+
+export default function (path, options) {
   const file = `${path}.lock`
   return {
     async append(value) {
       await create(file)
-      await appendFile(path, `${JSON.stringify(value)}\n`)
+      await appendLine(path, value, options)
       await rm(file, { force: true })
     },
     close() {},

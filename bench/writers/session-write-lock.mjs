@@ -1,13 +1,12 @@
-// As a gateway does it: the lock of the session file, appendFile() under it, release.
-import { appendFile } from 'node:fs/promises'
-
+// As a gateway does it: the lock of the session file, an append, release.
 import { acquireSessionWriteLock } from '../../dist/adapters/session-write-lock.js'
+import { appendLine } from '../lib/append-line.mjs'
 
-export default function (path) {
+export default function (path, options) {
   return {
     async append(value) {
       const lock = await acquireSessionWriteLock({ sessionFile: path })
-      await appendFile(path, `${JSON.stringify(value)}\n`)
+      await appendLine(path, value, options)
       await lock.release()
     },
     close() {},
