@@ -5,7 +5,7 @@ import { SessionError } from './errors.js'
 export function encode(path: string, name: string, value: unknown, indent?: number | string): string {
   let text: string | undefined
   try {
-    text = JSON.stringify(value, undefined, indent) as string | undefined
+    text = JSON.stringify(value, undefined, indent)
   } catch (cause) {
     throw refusal(path, name, cause instanceof Error ? cause.message : 'its toJSON() threw', cause)
   }
