@@ -216,10 +216,13 @@ test('a file that an old gateway left and whose process is dead is removed', asy
 test.skipIf(missing(procfs, program('sh')))(
   'a process that has ended is dead, though nobody has reaped it',
   async () => {
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 1000'])
+    const parent = spawn('sh', ['-c', 'sleep 1000 & echo $!; exec sleep 1000'])
     onTestFinished(() => void parent.kill('SIGKILL'))
     const [printed] = (await once(parent.stdout, 'data')) as [Buffer]
     const pid = Number(printed)
+    const name = (): string => readFileSync(`/proc/${parent.pid}/comm`, 'latin1')
+    await until('its parent is one that reaps nobody', () => name() === 'sleep\n')
+    process.kill(pid, 'SIGKILL')
     await until('it has ended', () => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')))
     expect(await judged({ pid, createdAt: iso(0) })).toMatchObject({ pid, pidAlive: false, staleReasons: ['dead-pid'] })
   },
