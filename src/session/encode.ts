@@ -1,11 +1,14 @@
 // Values become JSON before anything is queued, so that one that cannot be written harms nobody's batch.
 import { SessionError } from './errors.js'
 
+/** TypeScript does not know that it may answer with undefined. */
+const stringify: (value: unknown, replacer: undefined, indent?: number | string) => string | undefined = JSON.stringify
+
 /** The text of a value. Throws where JSON cannot carry it; what JSON.stringify() leaves out of an object is left out. */
 export function encode(path: string, name: string, value: unknown, indent?: number | string): string {
   let text: string | undefined
   try {
-    text = JSON.stringify(value, undefined, indent)
+    text = stringify(value, undefined, indent)
   } catch (cause) {
     throw refusal(path, name, cause instanceof Error ? cause.message : 'its toJSON() threw', cause)
   }
