@@ -1,8 +1,14 @@
 // What waits to be appended, and the loop that takes it: one acquire and one batch at a time. While a batch is on its way
 // the next one gathers, so one line is not delayed, and many share the price of one lock and one sync.
+//
+// Where the lock is free, it is taken and the write is on its way in one step: no turn of the event loop comes between, for
+// the loop may be blocked in the next moment, and others would wait for a lock that does nothing.
 import { Place, underHold, type PlaceOptions, type Request } from '../door.js'
-import { acquire, isLockError, type Owner } from '../index.js'
+import { acquire, isLockError, tryAcquire, type Hold, type Owner } from '../index.js'
 import type { Entry, Writer } from './writer.js'
+
+/** Microtasks, for lanes that append again as soon as they are told of their last line. */
+const GATHERING = 50
 
 export interface QueueOptions {
   /** The most that goes out as one batch, unless a single append is longer. */
@@ -78,6 +84,8 @@ export class LaneQueue {
   /** Aborted when nobody waits any more. */
   private nobody = new AbortController()
   private serving = false
+  /** Several lanes were told of their lines in this turn of the event loop. */
+  private crowd = false
   private onChange: () => void
 
   constructor(
@@ -125,21 +133,14 @@ export class LaneQueue {
       if (this.nobody.signal.aborted) this.nobody = new AbortController()
       let batch: QueuedEntry[] = []
       try {
-        const { maxHold, lockfile, label } = this.options
-        const { signal } = this.nobody
-        const hold = await acquire(this.path, {
-          timeout: Infinity,
-          signal,
-          owner: this.owner,
-          maxHold,
-          lockfile,
-          label,
-        })
+        for (let task = 0; this.crowd && task < GATHERING; task++) await Promise.resolve()
+        const hold = this.holdNow() ?? (await this.holdLater())
         const abandoned = hold.recoveredFrom !== null
         await underHold(hold, async (changes) => {
           batch = this.take()
           await this.writer.write(changes, hold.path, batch, abandoned)
         })
+        if (batch.length > 1) this.expectCrowd()
       } catch (error) {
         // Of a write: of those who were in it. Of the lock: of all, unless nobody waited for it any more, or it was lost
         // between its grant and its use.
@@ -149,6 +150,23 @@ export class LaneQueue {
       }
     }
     this.serving = false
+  }
+
+  /** Null where somebody else holds the lock, or waits for it; and where a look at it may take long. */
+  private holdNow(): Hold | null {
+    const { maxHold, lockfile, label } = this.options
+    return this.request.file.unfollowed ? null : tryAcquire(this.path, { owner: this.owner, maxHold, lockfile, label })
+  }
+
+  private holdLater(): Promise<Hold> {
+    const { maxHold, lockfile, label } = this.options
+    const { signal } = this.nobody
+    return acquire(this.path, { timeout: Infinity, signal, owner: this.owner, maxHold, lockfile, label })
+  }
+
+  private expectCrowd(): void {
+    this.crowd = true
+    setImmediate(() => (this.crowd = false))
   }
 
   /** Their turn has come: from now on they hear of the write, and of nothing else. */
