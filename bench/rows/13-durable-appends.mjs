@@ -4,19 +4,19 @@ import { timesOf, writerTable } from '../lib/writer-table.mjs'
 import { figures, writerContender } from '../lib/writers.mjs'
 
 const OURS = 'holdfast transcript'
-const SYNC = 'write and fdatasync for each line, one after the other'
-const PARALLEL = 'write and fdatasync for each line, every lane for itself'
-const LOCKFILE = 'proper-lockfile and appendFile, not durable'
+const SYNC = 'fdatasync per line, one after the other'
+const PARALLEL = 'fdatasync per line, lanes in parallel'
+const LOCKFILE = 'proper-lockfile, appendFile, no sync'
 
 const WRITERS = [
   { name: OURS, writer: 'holdfast', options: { durability: 'batch' } },
   { name: SYNC, writer: 'append-and-sync', options: { queued: true } },
   { name: PARALLEL, writer: 'append-and-sync', options: { queued: false } },
   { name: LOCKFILE, writer: 'proper-lockfile' },
-  { name: 'proper-lockfile and appendFile, with fsync', writer: 'proper-lockfile', options: { flush: true } },
+  { name: 'proper-lockfile, appendFile, fsync', writer: 'proper-lockfile', options: { flush: true } },
   { name: 'better-sqlite3, WAL, synchronous FULL', writer: 'better-sqlite3', options: { synchronous: 'FULL' } },
   {
-    name: 'sonic-boom, fsync, its next drain awaited',
+    name: 'sonic-boom, fsync, drain awaited',
     writer: 'sonic-boom',
     options: { fsync: true, told: true },
   },

@@ -8,8 +8,8 @@ export const title = 'Four processes of eight lanes append to one transcript'
 
 const WRITERS = [
   { name: 'holdfast transcript', writer: 'holdfast', options: { durability: 'batch' } },
-  { name: 'write and fdatasync for each line, no lock', writer: 'append-and-sync', options: { queued: false } },
-  { name: 'proper-lockfile and appendFile, with fsync', writer: 'proper-lockfile', options: { flush: true } },
+  { name: 'fdatasync per line, no lock', writer: 'append-and-sync', options: { queued: false } },
+  { name: 'proper-lockfile, appendFile, fsync', writer: 'proper-lockfile', options: { flush: true } },
   { name: 'better-sqlite3, WAL, synchronous FULL', writer: 'better-sqlite3', options: { synchronous: 'FULL' } },
 ]
 
