@@ -95,6 +95,15 @@ test('there is one listener for each event from the first lock on, however many 
   expect(counts()).toEqual(withOneMore(before))
 })
 
+test('who only waits listens to nothing', async () => {
+  const file = sessionFile()
+  const before = counts()
+  using foreign = tryAcquire(file)
+  await expect(acquireSessionWriteLock({ sessionFile: file, timeoutMs: 1 })).rejects.toThrow('session file locked')
+  expect(counts()).toEqual(before)
+  expect(foreign?.held).toBe(true)
+})
+
 test('importing the adapter listens to nothing', async () => {
   const gateway = await Gateway.start()
   const none = Object.fromEntries(EVENTS.map((event) => [event, 0]))

@@ -88,8 +88,8 @@ interface Wish {
  */
 export async function acquireSessionWriteLock(params: SessionWriteLockParams): Promise<SessionWriteLock> {
   const wish = wishOf(params)
-  installHooks(endAll)
   const lock: HeldLock = { hold: await holdOf(wish), maxHoldMs: wish.maxHoldMs, since: Date.now(), peer: null }
+  installHooks(endAll)
   remember(lock)
   granted()
   if (wish.legacyPeer) await enterLegacy(lock, wish)
