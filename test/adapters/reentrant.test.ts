@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
 import { acquireSessionWriteLock, type SessionWriteLock } from '../../src/adapters/session-write-lock.js'
 import { inspect, tryAcquire } from '../../src/index.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
+import { Thread } from '../helpers/thread.js'
 import { Gateway, sessionFile } from './gateway.js'
 
 function isFree(file: string): boolean {
@@ -49,6 +50,16 @@ test('another process is not joined', async () => {
   await gateway.acquire({ sessionFile: file })
   const attempt = acquireSessionWriteLock({ sessionFile: file, allowReentrant: true, timeoutMs: 1 })
   await expect(attempt).rejects.toThrow(`pid=${gateway.pid}`)
+})
+
+test('another thread of this process is not joined', async () => {
+  const file = sessionFile()
+  const thread = await Thread.start()
+  const held = await thread.acquire(file)
+  const params = { sessionFile: file, allowReentrant: true, timeoutMs: 1 }
+  await expect(acquireSessionWriteLock(params)).rejects.toThrow(`pid=${process.pid}`)
+  await thread.release(held)
+  await acquireSessionWriteLock(params)
 })
 
 test('of two requests under way at once, the second joins the first when that is granted', async () => {
