@@ -136,8 +136,10 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     const fresh = await prepare(this.path, text, this.settings.mode, synced)
     try {
       const others = await othersOf(this.path, fresh)
-      const version = await this.alone(wait, (changes, { path }) => {
-        return putInPlace(changes, { path, fresh, expect, synced })
+      const version = await this.alone(wait, async (changes, { path, recoveredFrom }) => {
+        // Only the first to have the lock after a dead holder is told of him.
+        if (recoveredFrom !== null) await this.writer.mend(changes, path, true)
+        return await putInPlace(changes, { path, fresh, expect, synced })
       })
       for (const other of others) await discard(other)
       return version
