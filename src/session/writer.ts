@@ -85,7 +85,7 @@ export class Writer {
     let exact: FileState | null | undefined
     if (first.expect !== undefined) {
       const look = await changes.make({ task: 'look', path, tail: true })
-      if (look.failure !== null) return this.refuse(path, group, look, later)
+      if (look.failure !== null) return this.refuse(path, group, { ...look, undone: true }, later)
       if (look.before !== null && isTorn(look.seen)) {
         await this.repair(changes, path, look, abandoned)
         return entries
@@ -167,13 +167,14 @@ export class Writer {
     { before, after }: Report,
   ): Promise<readonly Entry[]> {
     this.known = null
-    const start = before?.size ?? 0
-    const from = Math.max(0, start - TAIL_SIZE)
     const rewritten = (entries: readonly Entry[]): readonly Entry[] => {
       tellTranscript({ kind: 'rewritten', path, bytes: sizeOf(entries), aside: null })
       return entries
     }
     if (after?.linked !== true) return rewritten(group)
+    // Where the file was cut, ours are at its end, if anywhere.
+    const start = Math.min(before?.size ?? 0, Math.max(0, after.size - bytes.length))
+    const from = Math.max(0, start - TAIL_SIZE)
     const look = await changes.make({ task: 'look', path, from, most: Math.max(0, after.size - from) })
     if (look.failure !== null) return this.refuse(path, group, look, [])
     if (look.before?.name !== after.name) {

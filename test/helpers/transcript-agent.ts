@@ -2,6 +2,8 @@
 // is for a message or for the end.
 import { fork, spawn, type ChildProcess, type ForkOptions } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 
@@ -9,6 +11,9 @@ import { onTestFinished } from 'vitest'
 
 import type { AcquireOptions } from '../../src/index.js'
 import type { AppendOptions, TranscriptOptions } from '../../src/session.js'
+import { program } from './capabilities.js'
+import { scratch } from './scratch.js'
+import { until } from './until.js'
 
 export const PROGRAM = fileURLToPath(new URL('../fixtures/transcript-agent.mjs', import.meta.url))
 const THREAD = fileURLToPath(new URL('../fixtures/transcript-thread.mjs', import.meta.url))
@@ -127,4 +132,16 @@ export class TranscriptThread extends Commands {
     await once(thread.worker, 'message')
     return thread
   }
+}
+
+export const strace = program('strace')
+
+/** A process whose writes to the file take half a second, and that says when it has looked at the file and writes. */
+export async function slowWriter(path: string): Promise<{ agent: TranscriptAgent; begun: () => Promise<void> }> {
+  if (!existsSync(path)) writeFileSync(path, '') // strace knows a file by what a path names
+  const log = join(scratch(), 'log')
+  const delay = ['-e', 'trace=openat,open,write', '-e', 'inject=write:delay_enter=500000']
+  const agent = await TranscriptAgent.startThrough('strace', '-f', '-qq', '-o', log, '-P', path, ...delay)
+  const opens = () => (existsSync(log) ? readFileSync(log, 'latin1').split('O_APPEND').length - 1 : 0)
+  return { agent, begun: () => until('the file is open for writing', () => opens() > 0) }
 }

@@ -1,7 +1,7 @@
 // The write, and the unlock after it, take no part in what Node is busy with: an event loop that is blocked, a thread pool
 // that is full, a hold that is ended in the middle, a worker that is terminated.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
@@ -10,7 +10,7 @@ import { acquire, tryAcquire } from '../../src/index.js'
 import { missing, posix, program } from '../helpers/capabilities.js'
 import { scratch } from '../helpers/scratch.js'
 import { file } from '../helpers/target.js'
-import { TranscriptAgent, TranscriptThread } from '../helpers/transcript-agent.js'
+import { slowWriter, strace, TranscriptAgent, TranscriptThread } from '../helpers/transcript-agent.js'
 import { valuesIn } from '../helpers/transcript.js'
 import { until } from '../helpers/until.js'
 
@@ -58,18 +58,6 @@ test.skipIf(missing(posix, program('mkfifo')))(
     expect(await agent.ask('poolAnswers')).toBe(false)
   },
 )
-
-const strace = program('strace')
-
-/** A process whose writes to the file take half a second, and whose log says when one has begun. */
-async function slowWriter(path: string): Promise<{ agent: TranscriptAgent; begun: () => Promise<void> }> {
-  writeFileSync(path, '') // strace knows by what a path names
-  const log = join(scratch(), 'log')
-  const delay = ['-e', 'trace=openat,open,fstat,write', '-e', 'inject=write:delay_enter=500000']
-  const agent = await TranscriptAgent.startThrough('strace', '-f', '-qq', '-o', log, '-P', path, ...delay)
-  const opens = () => (existsSync(log) ? readFileSync(log, 'latin1').split('O_APPEND').length - 1 : 0)
-  return { agent, begun: () => until('the file is open for writing', () => opens() > 0) }
-}
 
 describe('a hold that ends while its write is under way', () => {
   const unable = missing(strace)
