@@ -23,7 +23,7 @@ namespace holdfast {
 class Environment;
 
 // What is hashed to tell versions apart, and what is looked at of a last line.
-constexpr size_t kTailSize = 4096;
+constexpr size_t kTailSize = 8192;
 
 // A file's identity and birth, as digits: equal texts are one file.
 struct FileName {

@@ -2,7 +2,7 @@
 // queue that is not a lock's. Whatever else a session writer needs, the public functions do.
 import { Deadlines, type Mortal } from './coordination/deadlines.js'
 import { onAbort } from './coordination/abort-fan.js'
-import type { OwnedWait } from './coordination/owner-state.js'
+import type { OwnedWait, OwnerState } from './coordination/owner-state.js'
 import { refuseIfUnwanted } from './coordination/waiter.js'
 import { clock, holdfast, kernel } from './engine.js'
 import { Hold } from './hold.js'
@@ -71,7 +71,12 @@ export interface PlaceOptions {
 
 /** A place in a queue that is not a lock's. It is given up when its time runs out, its signal aborts or its owner is closed. */
 export class Place implements OwnedWait, Mortal {
-  readonly request: Request
+  private readonly base: Request
+  private readonly own: {
+    readonly timeout: number
+    readonly signal: AbortSignal | undefined
+    readonly owner: OwnerState | null
+  }
   private readonly began = clock.now()
   private readonly refuse: (error: unknown) => void
   private readonly position: () => number
@@ -86,13 +91,19 @@ export class Place implements OwnedWait, Mortal {
   constructor(request: Request, options: PlaceOptions, position: () => number, refuse: (error: unknown) => void) {
     const owner = options.owner === undefined ? null : Owner.stateOf(options.owner)
     const { signal, timeout = owner?.timeout ?? request.timeout } = options
-    this.request = { ...request, timeout, signal, owner }
+    this.base = request
+    this.own = { timeout, signal, owner }
     this.position = position
     this.refuse = refuse
-    refuseIfUnwanted(this.request)
+    if (signal !== undefined || owner !== null) refuseIfUnwanted(this.request)
     if (timeout !== Infinity) deadlines.add(this)
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal.reason))
     owner?.addWait(this)
+  }
+
+  /** Made when somebody asks: most places are left before that. */
+  get request(): Request {
+    return { ...this.base, ...this.own }
   }
 
   get over(): boolean {
@@ -100,7 +111,7 @@ export class Place implements OwnedWait, Mortal {
   }
 
   armTimer(): void {
-    const rest = this.began + this.request.timeout - clock.now()
+    const rest = this.began + this.own.timeout - clock.now()
     this.timer = clock.after(Math.max(0, rest), () => this.expire())
   }
 
@@ -112,7 +123,7 @@ export class Place implements OwnedWait, Mortal {
   cancel(error: unknown): void {
     if (this.left) return
     this.leave()
-    const { signal } = this.request
+    const { signal } = this.own
     this.refuse(signal?.aborted === true ? signal.reason : error)
   }
 
@@ -122,7 +133,7 @@ export class Place implements OwnedWait, Mortal {
     this.left = true
     this.timer?.cancel()
     this.unlisten?.()
-    this.request.owner?.deleteWait(this)
+    this.own.owner?.deleteWait(this)
   }
 
   private expire(): void {

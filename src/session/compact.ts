@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path'
 
 import { change, type Changes, type Report } from '../door.js'
 import { SessionError } from './errors.js'
-import { hashOf, NO_FILE, parseVersion, TAIL_SIZE, versionOf, type Version } from './version.js'
+import { hashedFrom, isHashed, NO_FILE, parseVersion, versionOf, type Version } from './version.js'
 
 export interface Compaction {
   readonly path: string
@@ -69,13 +69,11 @@ export async function putInPlace(changes: Changes, compaction: Compaction): Prom
 
 /** Throws unless the file begins with what that version had. */
 async function refuseOther(changes: Changes, path: string, version: Version | null): Promise<void> {
-  const from = Math.max(0, (version?.size ?? 0) - TAIL_SIZE)
+  const from = hashedFrom(version?.size ?? 0)
   const look = await changes.make({ task: 'look', path, from, most: (version?.size ?? 0) - from })
   if (look.failure !== null) throw failure(path, look)
   const same =
-    version === null
-      ? look.before === null
-      : look.before?.name === version.name && look.before.size >= version.size && hashOf(look.seen) === version.hash
+    version === null ? look.before === null : look.before?.name === version.name && isHashed(look.seen, version)
   if (!same) throw conflict(path, look)
 }
 

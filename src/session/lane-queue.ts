@@ -7,9 +7,6 @@ import { Place, underHold, type PlaceOptions, type Request } from '../door.js'
 import { acquire, isLockError, tryAcquire, type Hold, type Owner } from '../index.js'
 import type { Entry, Writer } from './writer.js'
 
-/** Microtasks, for lanes that append again as soon as they are told of their last line. */
-const GATHERING = 50
-
 export interface QueueOptions {
   /** The most that goes out as one batch, unless a single append is longer. */
   readonly batchBytes: number
@@ -84,8 +81,6 @@ export class LaneQueue {
   /** Aborted when nobody waits any more. */
   private nobody = new AbortController()
   private serving = false
-  /** Several lanes were told of their lines in this turn of the event loop. */
-  private crowd = false
   private onChange: () => void
 
   constructor(
@@ -133,14 +128,14 @@ export class LaneQueue {
       if (this.nobody.signal.aborted) this.nobody = new AbortController()
       let batch: QueuedEntry[] = []
       try {
-        for (let task = 0; this.crowd && task < GATHERING; task++) await Promise.resolve()
         const hold = this.holdNow() ?? (await this.holdLater())
         const abandoned = hold.recoveredFrom !== null
         await underHold(hold, async (changes) => {
           batch = this.take()
           await this.writer.write(changes, hold.path, batch, abandoned)
         })
-        if (batch.length > 1) this.expectCrowd()
+        // Lanes that append again as soon as they are told of their last line shall be in the next batch together.
+        if (batch.length > 1) await turnOfTheLoop()
       } catch (error) {
         // Of a write: of those who were in it. Of the lock: of all, unless nobody waited for it any more, or it was lost
         // between its grant and its use.
@@ -164,11 +159,6 @@ export class LaneQueue {
     return acquire(this.path, { timeout: Infinity, signal, owner: this.owner, maxHold, lockfile, label })
   }
 
-  private expectCrowd(): void {
-    this.crowd = true
-    setImmediate(() => (this.crowd = false))
-  }
-
   /** Their turn has come: from now on they hear of the write, and of nothing else. */
   private take(): QueuedEntry[] {
     const batch: QueuedEntry[] = []
@@ -184,4 +174,8 @@ export class LaneQueue {
     }
     return batch
   }
+}
+
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

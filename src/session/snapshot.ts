@@ -7,7 +7,7 @@ import { basename, dirname } from 'node:path'
 import { change } from '../door.js'
 import { SessionError } from './errors.js'
 import { LineReader, type TranscriptLine } from './lines.js'
-import { NO_FILE, TAIL_SIZE, tailOf, versionOf } from './version.js'
+import { ENOUGH, NO_FILE, versionOf } from './version.js'
 
 const NEWLINE = 10
 const PIECE = 256 * 1024
@@ -144,13 +144,13 @@ async function describe(path: string, handle: FileHandle): Promise<Opened | null
 
 /** Where the last whole line ends, and the bytes before that. */
 async function wholeLines(handle: FileHandle, size: number): Promise<{ end: number; tail: Uint8Array }> {
-  for (let length = 2 * TAIL_SIZE; ; length *= 4) {
+  for (let length = 2 * ENOUGH; ; length *= 4) {
     const from = Math.max(0, size - length)
     const bytes = Buffer.allocUnsafe(size - from)
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, from)
     const seen = bytes.subarray(0, bytesRead)
     const end = seen.lastIndexOf(NEWLINE) + 1
-    if (from === 0 || end >= TAIL_SIZE) return { end: from + end, tail: tailOf(seen, end) }
+    if (from === 0 || end >= ENOUGH) return { end: from + end, tail: seen.subarray(0, end) }
   }
 }
 

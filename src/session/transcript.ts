@@ -21,7 +21,7 @@ import {
   type TranscriptOptions,
   type WaitOptions,
 } from './transcript-options.js'
-import { hashOf, NO_FILE, parseVersion, TAIL_SIZE, versionOf } from './version.js'
+import { hashedFrom, isHashed, NO_FILE, parseVersion, versionOf } from './version.js'
 import { Writer } from './writer.js'
 
 const NEWLINE = 10
@@ -182,13 +182,8 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     this.refuseIfClosed()
     const text = this.encodeAll(values, name)
     if (values.length === 0) return await this.version()
-    return await this.queueFor(wait.owner).add({
-      ...wait,
-      text,
-      lines: values.length,
-      size: Buffer.byteLength(text),
-      expect,
-    })
+    const size = Buffer.byteLength(text)
+    return await this.queueFor(wait.owner).add({ ...wait, text, lines: values.length, size, expect })
   }
 
   private encodeAll(values: readonly T[], name: string): string {
@@ -267,10 +262,10 @@ async function verify(path: string): Promise<void> {
   doubtful.delete(path)
   const version = parseVersion('version', text)
   if (version === null) return
-  const from = Math.max(0, version.size - TAIL_SIZE)
+  const from = hashedFrom(version.size)
   const look = await change({ task: 'look', path, from, most: version.size - from, forgetful: true })
   if (look.before?.name !== version.name) return // another file, with a history of its own
-  if (look.failure === null && look.seen.length === version.size - from && hashOf(look.seen) === version.hash) return
+  if (look.failure === null && isHashed(look.seen, version)) return
   const message = `${path} has lost lines that were acknowledged: the device could not keep them. Look at it, then open it again`
   throw new SessionError('ERR_SESSION_DAMAGED', message, { path, version: text, cause: look.failure })
 }

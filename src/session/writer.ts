@@ -4,7 +4,7 @@ import type { Changes, FileState, Report } from '../door.js'
 import { SessionError } from './errors.js'
 import { tellTranscript } from './events.js'
 import { repair } from './repair.js'
-import { NO_FILE, TAIL_SIZE, tailOf, versionOf } from './version.js'
+import { ENOUGH, hashedOf, NO_FILE, versionOf, Versions } from './version.js'
 
 /** What one caller appends. */
 export interface Entry {
@@ -141,16 +141,14 @@ export class Writer {
   /** The bytes were added in one piece after `start`. */
   private settle(path: string, group: readonly Entry[], bytes: Uint8Array, start: Start): void {
     const all = Buffer.concat([start.tail, bytes])
-    let end = start.tail.length
-    let size = start.size
+    const versions = new Versions(start.name, all, start.tail.length, start.size)
     let version = ''
     for (const entry of group) {
-      end += entry.size
-      size += entry.size
-      version = versionOf({ name: start.name, size }, tailOf(all, end))
+      version = versions.next(entry.text, entry.size)
       entry.resolve(version)
     }
-    this.known = { name: start.name, size, tail: tailOf(all) }
+    const size = start.size + bytes.length
+    this.known = { name: start.name, size, tail: hashedOf(all, size) }
     this.acknowledged = { path, version }
     this.rebooted = false
   }
@@ -174,7 +172,7 @@ export class Writer {
     if (after?.linked !== true) return rewritten(group)
     // Where the file was cut, ours are at its end, if anywhere.
     const start = Math.min(before?.size ?? 0, Math.max(0, after.size - bytes.length))
-    const from = Math.max(0, start - TAIL_SIZE)
+    const from = Math.max(0, start - ENOUGH)
     const look = await changes.make({ task: 'look', path, from, most: Math.max(0, after.size - from) })
     if (look.failure !== null) return this.refuse(path, group, look, [])
     if (look.before?.name !== after.name) {
@@ -194,7 +192,7 @@ export class Writer {
         continue
       }
       at = found + entry.size
-      const version = versionOf({ name: after.name, size: from + at }, tailOf(seen, at))
+      const version = versionOf({ name: after.name, size: from + at }, seen.subarray(0, at))
       entry.resolve(version)
       this.acknowledged = null // it may be shorter than what it would be compared with
     }

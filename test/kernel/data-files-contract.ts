@@ -90,13 +90,13 @@ export const dataFilesContract: readonly DataFilesCase[] = [
     },
   },
   {
-    title: 'an append sees the last 4096 bytes, unless it knows the file',
+    title: 'an append sees the last 8192 bytes, unless it knows the file',
     async run(folder) {
       const path = join(folder, 'file')
-      const line = `${'x'.repeat(4999)}\n`
+      const line = `${'x'.repeat(9999)}\n`
       writeFileSync(path, line)
       const report = await change(append(path, 'one\n'))
-      assert.equal(text(report.seen), line.slice(-4096))
+      assert.equal(text(report.seen), line.slice(-8192))
       const known = await change(append(path, 'two\n', { known: report.after }))
       assert.deepEqual([known.came, known.seen.length], ['done', 0])
     },
