@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 
 import { acquireSessionWriteLock, SessionWriteLockTimeoutError } from '../../src/adapters/session-write-lock.js'
-import { inspect, isLockError, tryAcquire } from '../../src/index.js'
+import { inspect, isLockError, releaseAll, tryAcquire } from '../../src/index.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { scratch } from '../helpers/scratch.js'
 import { until } from '../helpers/until.js'
@@ -54,6 +54,25 @@ test('a folder that vanishes as often as it is made is an error in the end', asy
   })
   const attempt = acquireSessionWriteLock({ sessionFile: file, timeoutMs: Infinity })
   await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_SYSTEM', cause: { code: 'ENOENT' } })
+})
+
+test('the time-out counts the time in which the folder is made', async () => {
+  const file = join(dirname(sessionFile()), 'missing', 'a.jsonl')
+  const make = vi.spyOn(fs.promises, 'mkdir').mockImplementation(async () => {
+    const end = performance.now() + 30
+    mkdirSync(dirname(file))
+    tryAcquire(file, { keep: true })
+    await until('the deadline is over', () => performance.now() > end)
+    return undefined
+  })
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    releaseAll()
+    make.mockRestore()
+    syncBuiltinESMExports()
+  })
+  const attempt = acquireSessionWriteLock({ sessionFile: file, timeoutMs: 20 })
+  await expect(attempt).rejects.toMatchObject({ timeoutMs: 20, cause: { waited: 0 } })
 })
 
 test('it is the lock of the public API: neither goes round the other', async () => {

@@ -173,9 +173,11 @@ test('holds of several sessions are no deadlock for those who join them', async 
   const first = await acquireSessionWriteLock({ sessionFile: one })
   const second = await acquireSessionWriteLock({ sessionFile: other })
   const waits = [one, other].map((file) => acquireSessionWriteLock({ sessionFile: file, timeoutMs: Infinity }))
-  const inner = await acquireSessionWriteLock({ sessionFile: one, allowReentrant: true })
+  const params = { allowReentrant: true, timeoutMs: 1 }
+  const inner = await acquireSessionWriteLock({ ...params, sessionFile: one })
+  const another = await acquireSessionWriteLock({ ...params, sessionFile: other })
   await mustStayBlocked(Promise.race(waits))
-  for (const lock of [first, second, inner]) await lock.release()
+  for (const lock of [first, second, inner, another]) await lock.release()
   for (const lock of await Promise.all(waits)) expect(lock.held).toBe(true)
   expect(inspect(one).state).toBe('held')
 })
