@@ -316,6 +316,9 @@ test('the file lies where an old gateway looks for it: folders are followed, the
   await acquireSessionWriteLock({ sessionFile: join(folder, 'link', 'b.jsonl'), legacyPeer })
   expect(payload(join(folder, 'real', 'b.jsonl'))).toMatchObject({ pid: process.pid })
   expect(existsSync(join(folder, 'real', 'a.jsonl.lock'))).toBe(false)
+  leave(join(folder, 'real', 'c.jsonl'), JSON.stringify({ pid: process.ppid, createdAt: new Date().toISOString() }))
+  const attempt = acquireSessionWriteLock({ sessionFile: join(folder, 'link', 'c.jsonl'), legacyPeer, timeoutMs: 1 })
+  await expect(attempt).rejects.toMatchObject({ lockPath: join(folder, 'real', 'c.jsonl.lock') })
 })
 
 test('the environment asks for it too, and the option wins', async () => {
