@@ -142,7 +142,7 @@ const UNREADABLE: readonly [string, string | Uint8Array][] = [
   ['of null bytes', '\0\0\0\0\0\0\0\0'],
   ['that is cut off', '{"key":1,"sessions":{"a":'],
   ['with something after its value', '{"key":1}{"key":2}'],
-  ['that is not UTF-8', Uint8Array.of(0x22, 0xff, 0xfe, 0x22)],
+  ['that is not UTF-8', Buffer.from('{"key":"\xff"}', 'latin1')],
   ['that validate refuses', '{"other":1}'],
 ]
 

@@ -35,7 +35,11 @@ describe.skipIf(missing(mounts))('on a disk that becomes full', () => {
     const before = readFileSync(file)
     const { ino } = statSync(file)
     await using store = await openStore<Sessions>(file)
+    const thrown = store.update(() => {
+      throw new Error('its own')
+    })
     const lanes = [store.update(() => ({ text: TOO_LARGE })), store.update((value) => ({ ...value, more: 1 }))]
+    await expect(thrown).rejects.toThrow('its own')
     for (const outcome of await Promise.allSettled(lanes)) {
       const reason = { code: 'ERR_SESSION_SYSTEM', undone: true, cause: { code: 'ENOSPC', syscall: 'write' } }
       expect(outcome).toMatchObject({ status: 'rejected', reason })

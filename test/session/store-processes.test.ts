@@ -25,6 +25,7 @@ function newFile(content?: string): string {
   return file
 }
 
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const parsed = (file: string): unknown => JSON.parse(readFileSync(file, 'utf8'))
 
 describe('an update', () => {
@@ -74,16 +75,53 @@ test('what a process leaves that dies before its new file is in place is removed
   const foreign = [`.sessions.json.bak.${random}.tmp`, '.sessions.json.1.tmp', `sessions.json.${random}.tmp`]
   for (const name of [...left, ...foreign]) writeFileSync(join(dirname(file), name), 'cut')
   const names = (): string[] => readdirSync(dirname(file)).filter((name) => name.endsWith('.tmp'))
-  await updateJson<Count>(file, ({ n }) => ({ n: n + 1 })) // nobody has died, so nobody looks for them
+  const store = await openStore<Count>(file)
+  await store.update(({ n }) => ({ n: n + 1 })) // nobody has died, so nobody looks for them
+  await store.close()
   expect(names()).toHaveLength(5)
   const other = await StoreProcess.start(file)
   other.tell('dieInUpdate')
   await other.ended
-  const store = await openStore<Count>(file)
-  await store.update(({ n }) => ({ n: n + 1 }))
-  await store.close()
+  const next = await openStore<Count>(file)
+  await next.update(({ n }) => ({ n: n + 1 }))
+  await next.close()
   expect(names().sort()).toEqual(foreign.sort())
   expect(parsed(file)).toEqual({ n: 2 })
+})
+
+const strace = program('strace')
+
+describe.skipIf(missing(strace))('what an update asks the system for', () => {
+  /** The calls of one update that name the store's files or what is made of them. */
+  function callsOf(durability: string): string[] {
+    const file = newFile('{"n":0}')
+    const log = join(scratch(), 'calls')
+    const calls = 'openat,write,fsync,fdatasync,rename,renameat,renameat2,unlink'
+    const script = `
+      import { updateJson } from 'holdfast/session'
+      await updateJson(process.argv[1], ({ n }) => ({ n: n + 1 }), { durability: process.argv[2] })`
+    const node = [process.execPath, '--input-type=module', '-e', script, file, durability]
+    const { status, stderr } = spawnSync('strace', ['-f', '-y', '-e', `trace=${calls}`, '-o', log, ...node], {
+      cwd: ROOT,
+      encoding: 'utf8',
+    })
+    expect([status, stderr]).toEqual([0, ''])
+    const lines = readFileSync(log, 'utf8').split('\n')
+    return lines.flatMap((line) => {
+      const [, call] = /^\d+ +(\w+)\(/.exec(line) ?? []
+      if (call === undefined || !line.includes(dirname(file)) || line.includes('.hold')) return []
+      const what = line.includes('.tmp') ? 'new' : line.includes(file) ? 'store' : 'folder'
+      return call === 'openat' ? [] : [`${call.replace(/^rename.*/, 'rename')} ${what}`]
+    })
+  }
+
+  test('is to have the new file on the device, then to put it in place, then to have its name there', () => {
+    expect(callsOf('batch')).toEqual(['write new', 'fdatasync new', 'rename new', 'fsync folder'])
+  })
+
+  test('is only to write and to put in place where durability is `none`', () => {
+    expect(callsOf('none')).toEqual(['write new', 'rename new'])
+  })
 })
 
 interface Tally {

@@ -174,6 +174,21 @@ describe('an update that fails', () => {
     expect(parsed(file)).toEqual({ n: 2 })
   })
 
+  test.for([
+    ['without validate', {}],
+    ['with validate', { validate: (value: unknown) => typeof value === 'object' }],
+  ] as const)('leaves no trace where it comes first, and where it comes second: %s', async ([, options]) => {
+    await using store = await openStore<Count>(newFile({ n: 0 }), options)
+    const spoil = (value: Count): never => {
+      value.n = 1000
+      throw new Error('no')
+    }
+    const lanes = [store.update(spoil), store.update(add), store.update(spoil), store.update(add)]
+    const outcomes = await Promise.allSettled(lanes)
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled'])
+    expect(await store.read()).toEqual({ n: 2 })
+  })
+
   test('writes nothing when it was alone, and makes no file', async () => {
     const file = newFile()
     await using store = await openStore<Count>(file, { initial: { n: 0 } })
