@@ -42,12 +42,16 @@ export class Writer {
   private broken: SessionError | null = null
   /** The last version that a caller was told, with its path: what the device must have. */
   acknowledged: { readonly path: string; readonly version: string } | null = null
-  /** A torn line is of an earlier boot, until the first batch is written. */
-  private rebooted: boolean
+  /**
+   * A torn line is of a dead writer: of an earlier boot, or of a holder of whose death only the next one is told. Until a batch
+   * is written: the repair may fail, and be tried again.
+   */
+  private orphaned: boolean
 
-  constructor(options: WriterOptions, rebooted: boolean) {
+  /** `orphaned`: what was there before may be of an earlier boot. */
+  constructor(options: WriterOptions, orphaned: boolean) {
     this.options = options
-    this.rebooted = rebooted
+    this.orphaned = orphaned
   }
 
   get failure(): SessionError | null {
@@ -56,26 +60,23 @@ export class Writer {
 
   /** Settles every entry, unless it throws: the rest is the caller's to settle then. `abandoned`: the last holder died. */
   async write(changes: Changes, path: string, entries: readonly Entry[], abandoned: boolean): Promise<void> {
+    this.orphaned ||= abandoned
     let rest = entries
     while (rest.length > 0) {
       if (this.broken !== null) throw this.broken
-      rest = await this.writeSome(changes, path, rest, abandoned)
+      rest = await this.writeSome(changes, path, rest)
     }
   }
 
   /** Ends a torn line, where there is one. */
   async mend(changes: Changes, path: string, abandoned: boolean): Promise<void> {
+    this.orphaned ||= abandoned
     const report = await changes.make({ task: 'look', path, tail: true })
-    if (report.before !== null && isTorn(report.seen)) await this.repair(changes, path, report, abandoned)
+    if (report.before !== null && isTorn(report.seen)) await this.repair(changes, path, report)
   }
 
   /** Answers with the entries that are still to be written. An entry that expects a version begins a write of its own. */
-  private async writeSome(
-    changes: Changes,
-    path: string,
-    entries: readonly Entry[],
-    abandoned: boolean,
-  ): Promise<readonly Entry[]> {
+  private async writeSome(changes: Changes, path: string, entries: readonly Entry[]): Promise<readonly Entry[]> {
     const next = entries.findIndex(({ expect }, index) => index > 0 && expect !== undefined)
     const group = next < 0 ? entries : entries.slice(0, next)
     const later = next < 0 ? [] : entries.slice(next)
@@ -87,7 +88,7 @@ export class Writer {
       const look = await changes.make({ task: 'look', path, tail: true })
       if (look.failure !== null) return this.refuse(path, group, { ...look, undone: true }, later)
       if (look.before !== null && isTorn(look.seen)) {
-        await this.repair(changes, path, look, abandoned)
+        await this.repair(changes, path, look)
         return entries
       }
       const version = look.before === null ? NO_FILE : versionOf(look.before, look.seen)
@@ -113,7 +114,7 @@ export class Writer {
         this.settle(path, group, bytes, start(report, known))
         return later
       case 'torn':
-        await this.repair(changes, path, report, abandoned)
+        await this.repair(changes, path, report)
         return entries
       case 'foreign':
         return [...(await this.settleForeign(changes, path, group, bytes, report)), ...later]
@@ -125,7 +126,7 @@ export class Writer {
     }
   }
 
-  private async repair(changes: Changes, path: string, report: Report, abandoned: boolean): Promise<void> {
+  private async repair(changes: Changes, path: string, report: Report): Promise<void> {
     const { before: file, seen: tail } = report
     if (file === null) return
     this.known = null
@@ -133,7 +134,7 @@ export class Writer {
       path,
       file,
       tail,
-      abandoned: abandoned || this.rebooted,
+      abandoned: this.orphaned,
       synced: this.options.synced,
     })
   }
@@ -150,7 +151,7 @@ export class Writer {
     const size = start.size + bytes.length
     this.known = { name: start.name, size, tail: hashedOf(all, size) }
     this.acknowledged = { path, version }
-    this.rebooted = false
+    this.orphaned = false
   }
 
   /**
