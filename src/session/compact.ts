@@ -63,7 +63,7 @@ export async function putInPlace(changes: Changes, compaction: Compaction): Prom
     true,
   )
   if (report.came === 'differs') throw conflict(path, report)
-  if (report.came !== 'done' || report.after === null) throw failure(path, report)
+  if (report.came !== 'done' || report.after === null) throw failure(path, report, report.after === null)
   return versionOf(report.after, report.seen)
 }
 
@@ -83,7 +83,7 @@ function conflict(path: string, { before }: Report): SessionError {
   return new SessionError('ERR_SESSION_CONFLICT', message, before === null ? { path, version: NO_FILE } : { path })
 }
 
-function failure(path: string, { failure: cause, came }: Report): SessionError {
+function failure(path: string, { failure: cause, came }: Report, undone = true): SessionError {
   const message = `${path} cannot be replaced: ${cause?.message ?? came}`
-  return new SessionError('ERR_SESSION_SYSTEM', message, { path, cause })
+  return new SessionError('ERR_SESSION_SYSTEM', message, { path, undone, cause })
 }

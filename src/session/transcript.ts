@@ -154,11 +154,14 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     const wait = waitOptions(options)
     this.refuseIfClosed()
     await this.alone(wait, async (changes, { path }) => {
-      const { failure } = await changes.make(
+      const { failure, before } = await changes.make(
         { task: 'remove', path, synced: this.settings.durability !== 'none' },
         true,
       )
-      if (failure !== null) throw refusal(path, failure)
+      if (failure === null) return
+      // It may be gone, and only that not be certain for the device.
+      const untouched = before === null || (await change({ task: 'look', path })).before !== null
+      throw refusal(path, failure, untouched)
     })
   }
 
@@ -259,17 +262,18 @@ export class Transcript<T = unknown> implements AsyncDisposable {
 async function verify(path: string): Promise<void> {
   const text = doubtful.get(path)
   if (text === undefined) return
-  doubtful.delete(path)
   const version = parseVersion('version', text)
   if (version === null) return
   const from = hashedFrom(version.size)
   const look = await change({ task: 'look', path, from, most: version.size - from, forgetful: true })
+  if (look.failure !== null && look.before === null) throw refusal(path, look.failure) // still in doubt
+  doubtful.delete(path)
   if (look.before?.name !== version.name) return // another file, with a history of its own
   if (look.failure === null && isHashed(look.seen, version)) return
   const message = `${path} has lost lines that were acknowledged: the device could not keep them. Look at it, then open it again`
   throw new SessionError('ERR_SESSION_DAMAGED', message, { path, version: text, cause: look.failure })
 }
 
-function refusal(path: string, cause: Error): SessionError {
-  return new SessionError('ERR_SESSION_SYSTEM', `${path}: ${cause.message}`, { path, cause })
+function refusal(path: string, cause: Error, undone = true): SessionError {
+  return new SessionError('ERR_SESSION_SYSTEM', `${path}: ${cause.message}`, { path, undone, cause })
 }

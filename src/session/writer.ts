@@ -210,12 +210,13 @@ export class Writer {
     const message = `${path} cannot be written: ${failure?.message ?? 'unknown failure'}`
     const error = new SessionError('ERR_SESSION_SYSTEM', message, { path, undone, cause: failure })
     if (!undone) tellTranscript({ kind: 'fragment', path, bytes: sizeOf(group), aside: null, cause: failure })
-    for (const entry of group) entry.reject(error)
     if (failure !== null && isFinal(failure)) {
       const why = `${path} takes no more lines: an earlier write could not be made durable. Open it again`
       this.broken = new SessionError('ERR_SESSION_FAILED', why, { path, undone: true, cause: failure })
       tellTranscript({ kind: 'failed', path, bytes: sizeOf(group), aside: null, cause: failure })
     }
+    // Last: who hears of it finds the transcript as it is from now on.
+    for (const entry of group) entry.reject(error)
     return later
   }
 }
