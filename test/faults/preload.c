@@ -125,7 +125,10 @@ static struct rule judge(const char* call, const char* path) {
   }
   pthread_mutex_unlock(&mutex);
   if (verdict.does == KILL_BEFORE) die();
-  if (verdict.does == STOP) stop();
+  if (verdict.does == STOP) {
+    stop();
+    if (verdict.error != 0) verdict.does = FAIL;
+  }
   return verdict;
 }
 
@@ -251,13 +254,21 @@ ssize_t write(int fd, const void* bytes, size_t size) {
   FAULTED(ssize_t, of_descriptor("write", fd), real(fd, bytes, PART_OF(size)));
 }
 
+// Whatever it tells, the descriptor is gone.
+int close(int fd) {
+  REAL(close);
+  struct rule rule = of_descriptor("close", fd);
+  if (rule.does == FAIL) rule.does = FAIL_AFTER;
+  const int result = real(fd);
+  return (int)after(&rule, result, -1);
+}
+
 #define OF_DESCRIPTOR(name, what, parameters, arguments)                        \
   int name parameters;                                                          \
   int name parameters {                                                         \
     REAL(name);                                                                 \
     FAULTED(int, of_descriptor(what, fd), real arguments);                      \
   }
-OF_DESCRIPTOR(close, "close", (int fd), (fd))
 OF_DESCRIPTOR(ftruncate, "ftruncate", (int fd, off_t size), (fd, size))
 OF_DESCRIPTOR(ftruncate64, "ftruncate", (int fd, off_t size), (fd, size))
 OF_DESCRIPTOR(fdatasync, "fdatasync", (int fd), (fd))

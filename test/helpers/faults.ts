@@ -45,7 +45,7 @@ export interface Fault {
    * - `kill-before`, `kill-after`: SIGKILL, with the call not made or made.
    * - `fail`, `fail-after`: `error`, with the call not made or made.
    * - `part`: it is made with `most` bytes at the most.
-   * - `stop`: it waits until resume().
+   * - `stop`: it waits until resume(), and is made then, or fails with `error`, where there is one.
    */
   readonly does: 'kill-before' | 'kill-after' | 'fail' | 'fail-after' | 'part' | 'stop'
   /** The calls by their names in C, without `64`; `read` and `write` are pread() and pwrite() too. Any by default. */
@@ -90,11 +90,12 @@ export class Faults {
   arm(...faults: readonly Fault[]): void {
     if (faults.length > RULES) throw new Error(`at most ${RULES} faults`)
     const bytes = Buffer.alloc(LINES_AT)
-    for (const [index, { does, call = '', file = '', at = 1, error = 'EIO', most = -1 }] of faults.entries()) {
+    for (const [index, { does, call = '', file = '', at = 1, error, most = -1 }] of faults.entries()) {
       const rule = bytes.subarray(RULES_AT + index * RULE, RULES_AT + (index + 1) * RULE)
       rule.writeInt32LE(KINDS.indexOf(does), 0)
       rule.writeInt32LE(at, 4)
-      rule.writeInt32LE(constants.errno[error], 12)
+      const number = error === undefined ? (does.startsWith('fail') ? constants.errno.EIO : 0) : constants.errno[error]
+      rule.writeInt32LE(number, 12)
       rule.writeInt32LE(most, 16)
       rule.write(call, 24, 15)
       rule.write(file, 40, 23)
