@@ -2,13 +2,15 @@
 // one version or the next, and a process that dies leaves one or the other.
 //
 // Not guaranteed: that a file with several names (hard links) stays one file. The name that the store was opened with gets the
-// new content, every other one keeps the old.
+// new content, every other one keeps the old. And what somebody changes in the file itself without the lock, in the moment of
+// an update and without another size, is replaced with the rest.
 import { Buffer } from 'node:buffer'
 import { realpath } from 'node:fs/promises'
 import { getSystemErrorMap } from 'node:util'
 
 import { change, SystemError, type Changes, type FileState, type Report } from '../door.js'
 import { SessionError } from './errors.js'
+import { tellStore } from './store-events.js'
 import { temporaryName } from './store-leftovers.js'
 import type { StoreSettings } from './store-options.js'
 import { Draft } from './store-text.js'
@@ -106,10 +108,11 @@ export class StoreFile<T> {
       const text = this.textOf(sight)
       const draft = new Draft(form, text, { value: form.parse(text) })
       return { draft, text: found.before === null ? null : text, anew: false }
-    } catch (error) {
-      if (!anew || !isUnreadable(error)) throw error
+    } catch (cause) {
+      if (!anew || !isUnreadable(cause)) throw cause
+      const aside = await keepAside(changes, path, found.seen)
+      tellStore({ kind: 'unreadable', path, bytes: found.seen.length, aside, cause })
     }
-    await keepAside(changes, path, found.seen)
     return { draft: new Draft(form, this.textOf({ ...sight, file: null })), text: null, anew: true }
   }
 

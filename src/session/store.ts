@@ -18,6 +18,7 @@ import type { Update } from './store-text.js'
 import { waitOptions, type WaitOptions } from './transcript-options.js'
 import { Watch } from './watch.js'
 
+export type { StoreEvent } from './store-events.js'
 export type { StoreOptions, UpdateJsonOptions, WatchOptions } from './store-options.js'
 export type { Initial, Update, Validate } from './store-text.js'
 
@@ -61,9 +62,10 @@ export class Store<T> implements AsyncDisposable {
    * with undefined, that is the value it was given, which it may have changed.
    *
    * Resolves when the change is on the device (unless `durability` is `'none'`), to the value as `fn` left it. Updates of
-   * one store are applied in order, and those that wait go out together; one that throws rejects with what it threw, and
-   * leaves no trace. `fn` must not take its time and cannot be a promise's: the lock is held meanwhile. It is called again
-   * if somebody who does not keep the lock has changed the file meanwhile.
+   * one store are applied in order, but that an owner who holds the lock goes ahead, and those that wait go out together.
+   * One that throws rejects with what it threw, and leaves no trace; so does one whose value JSON cannot carry. `fn` must not
+   * return a promise, or take its time: the lock is held meanwhile. It is called again if somebody who does not keep the
+   * lock has changed the file meanwhile.
    */
   async update(fn: Update<T>, options?: WaitOptions): Promise<T> {
     if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn)

@@ -1,4 +1,5 @@
 // The file of a store: what it begins with, what it keeps, what it is made of, and what becomes of one that cannot be read.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import {
   chmodSync,
   chownSync,
@@ -212,6 +213,18 @@ describe('a file that is begun anew', () => {
     await expect(update).rejects.toThrow('no')
     expect(text(file)).toBe('{}\n')
     expect(others(file)).toHaveLength(1)
+  })
+
+  test('is told of, with the place of its bytes and the reason', async () => {
+    const file = newFile('{"cut')
+    const events: unknown[] = []
+    const listener = (event: unknown): void => void events.push(event)
+    subscribe('holdfast:store', listener)
+    onTestFinished(() => void unsubscribe('holdfast:store', listener))
+    await openStore<Sessions>(file, anew)
+    const [aside] = others(file).map((name) => join(dirname(file), name))
+    const cause = { code: 'ERR_SESSION_UNREADABLE', path: file }
+    expect(events).toMatchObject([{ kind: 'unreadable', path: file, bytes: 5, aside, cause }])
   })
 
   test('is kept each time: a copy never takes the place of another', async () => {
