@@ -356,6 +356,17 @@ describe('waiting', () => {
     expect(parsed(file)).toEqual({ n: 0 })
   })
 
+  test('that the last one gives up does not end for one that comes in the same moment', async () => {
+    const { store } = await busyStore()
+    const controller = new AbortController()
+    const aborted = caught(store.update(add, { signal: controller.signal }))
+    controller.abort()
+    const next = store.update(add)
+    await aborted
+    holders.pop()?.release()
+    expect(await next).toEqual({ n: 1 })
+  })
+
   test('is over once the update is applied: an abort after that is too late, and the write is told', async () => {
     const file = newFile({ n: 0 })
     await using store = await openStore<Count>(file)
