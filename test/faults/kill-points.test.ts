@@ -1,13 +1,15 @@
 // A writer that is killed before or after any system call of what it does: whoever comes next finds every line that was
 // acknowledged, once and whole, what was under way done or not begun, and the lock free.
-import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
-import { openTranscript } from '../../src/session.js'
+import { inspect } from '../../src/index.js'
+import { openStore, openTranscript } from '../../src/session.js'
 import { missing } from '../helpers/capabilities.js'
 import { faultable, Worker } from '../helpers/faults.js'
+import { scratch } from '../helpers/scratch.js'
 import { all, asides, contentOf, killAtEachCall, killOnce, valuesAfter, type Operation } from './killed.js'
 
 const LONG = 300_000
@@ -26,6 +28,26 @@ function either(before: unknown[], after: unknown[]): Operation['check'] {
     const values = await valuesAfter(file)
     expect(acknowledged ? [after] : [before, after]).toContainEqual(values)
   }
+}
+
+/** The same of a store. */
+function eitherValue(before: object, after: object): Operation['check'] {
+  return async (file, acknowledged) => {
+    expect(inspect(file).state).not.toBe('held')
+    const store = await openStore<object>(file, { initial: {}, timeout: 0 })
+    const value = await store.read()
+    expect(acknowledged ? [after] : [before, after]).toContainEqual(value)
+    await store.update((found) => ({ ...found, next: true }))
+    await store.close()
+    expect(JSON.parse(contentOf(file))).toEqual({ ...value, next: true })
+  }
+}
+
+/** What was put aside of a store. */
+function savedStores(file: string): string[] {
+  const folder = dirname(file)
+  const names = readdirSync(folder).filter((name) => name.startsWith(`${basename(file)}.corrupt-`))
+  return names.map((name) => readFileSync(join(folder, name), 'utf8'))
 }
 
 const operations: { title: string; short: boolean; touches: string[]; operation: Operation }[] = [
@@ -91,6 +113,53 @@ const operations: { title: string; short: boolean; touches: string[]; operation:
       prepare: openWithLines,
       run: (worker) => worker.ask('delete'),
       check: either(BEFORE, []),
+    },
+  },
+  {
+    title: 'an update of a store',
+    short: false,
+    touches: ['rename file', 'fsync .'],
+    operation: {
+      prepare: async (worker, file) => {
+        await worker.ask('openStore', file, { initial: {} })
+        await worker.ask('update', 'one', 1)
+      },
+      run: (worker) => worker.ask('update', 'two', 2),
+      check: eitherValue({ one: 1 }, { one: 1, two: 2 }),
+    },
+  },
+  {
+    title: 'the update that makes the store',
+    short: false,
+    touches: ['rename file', 'fsync .'],
+    operation: {
+      prepare: (worker, file) => worker.ask('openStore', file, { initial: {} }),
+      run: (worker) => worker.ask('update', 'one', 1),
+      check: eitherValue({}, { one: 1 }),
+    },
+  },
+  {
+    title: 'putting an unreadable store aside',
+    short: false,
+    touches: ['rename file', 'fsync .'],
+    operation: {
+      prepare: (_, file) => {
+        writeFileSync(file, '{"not json')
+        return Promise.resolve()
+      },
+      run: (worker, file) => worker.ask('openStore', file, { initial: {}, onUnreadable: 'start-anew' }),
+      check: async (file) => {
+        const asides = savedStores(file)
+        if (contentOf(file) === '{"not json') {
+          await expect(openStore(file)).rejects.toMatchObject({ code: 'ERR_SESSION_UNREADABLE' })
+        } else {
+          expect(asides).toContain('{"not json')
+        }
+        const store = await openStore(file, { initial: {}, onUnreadable: 'start-anew', timeout: 0 })
+        expect(await store.read()).toEqual({})
+        await store.close()
+        expect(savedStores(file)).toContain('{"not json')
+      },
     },
   },
   {
@@ -181,4 +250,38 @@ describe('in the middle of its write', () => {
       expect(await killOnce(fault, { ...append, check })).not.toBeNull()
     }
   })
+
+  /** Who was there all the time, and what it does next. */
+  const survivors: { title: string; goOn: (worker: Worker) => Promise<unknown>; values: unknown[] }[] = [
+    { title: 'appends', goOn: (worker) => worker.ask('append', 'next'), values: [...BEFORE, 'next'] },
+    {
+      title: 'appends at a version that it expects',
+      goOn: (worker) => worker.ask('append', 'next', { expect: versions.get(worker) }),
+      values: [...BEFORE, 'next'],
+    },
+    {
+      title: 'compacts',
+      goOn: (worker) => worker.ask('compact', ['short'], versions.get(worker)),
+      values: ['short'],
+    },
+  ]
+
+  test.skipIf(missing(faultable)).for(survivors)(
+    'a line is torn: a process that has the transcript open already $title, and nobody sees the fragment',
+    async ({ goOn, values }) => {
+      const folder = scratch()
+      const file = join(folder, 'file')
+      const dead = await Worker.start(folder)
+      const survivor = await Worker.start(folder)
+      await openWithLines(dead, file)
+      await survivor.ask('open', file)
+      versions.set(survivor, await survivor.ask('version'))
+      dead.faults.arm({ does: 'kill-after', call: 'write', file: 'file', most: 6 })
+      await dead.refusal('append', { torn: true })
+      await dead.ended
+      await goOn(survivor)
+      expect(await valuesAfter(file)).toEqual(values)
+      expect(asides(file)).toEqual(['{"torn'])
+    },
+  )
 })
