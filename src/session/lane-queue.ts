@@ -3,7 +3,7 @@
 //
 // Where the lock is free, it is taken and the write is on its way in one step: no turn of the event loop comes between, for
 // the loop may be blocked in the next moment, and others would wait for a lock that does nothing.
-import { Place, underHold, type PlaceOptions, type Request } from '../door.js'
+import { Place, underHold, type Changes, type PlaceOptions, type Request } from '../door.js'
 import { acquire, isLockError, tryAcquire, type Hold, type Owner } from '../index.js'
 import type { Entry, Writer } from './writer.js'
 
@@ -20,6 +20,7 @@ class QueuedEntry implements Entry {
   readonly size: number
   readonly lines: number
   readonly expect: string | undefined
+  readonly work: Work | undefined
   place: Place | null = null
   settled = false
   private readonly onSettled: (entry: QueuedEntry) => void
@@ -27,7 +28,7 @@ class QueuedEntry implements Entry {
   private readonly rejectPromise: (error: unknown) => void
 
   constructor(
-    { text, size, lines, expect }: Append,
+    { text, size, lines, expect, work }: Append,
     onSettled: (entry: QueuedEntry) => void,
     resolve: (version: string) => void,
     reject: (error: unknown) => void,
@@ -36,6 +37,7 @@ class QueuedEntry implements Entry {
     this.size = size
     this.lines = lines
     this.expect = expect
+    this.work = work
     this.onSettled = onSettled
     this.resolvePromise = resolve
     this.rejectPromise = reject
@@ -58,6 +60,8 @@ class QueuedEntry implements Entry {
   }
 }
 
+export type Work = (changes: Changes, path: string) => Promise<void>
+
 export interface Append extends PlaceOptions {
   /** Whole lines, and how many. */
   readonly text: string
@@ -65,10 +69,13 @@ export interface Append extends PlaceOptions {
   /** In bytes. */
   readonly size: number
   readonly expect: string | undefined
+  /** Something else than lines, which is done when its turn comes, under the lock. */
+  readonly work?: Work
 }
 
 export class LaneQueue {
   /** Not settled. */
+  entries = 0
   lines = 0
   bytes = 0
   private readonly path: string
@@ -109,6 +116,7 @@ export class LaneQueue {
         (error) => entry.reject(error),
       )
       this.waiting.add(entry)
+      this.entries++
       this.lines += entry.lines
       this.bytes += entry.size
       if (!this.serving) void this.serve()
@@ -116,6 +124,7 @@ export class LaneQueue {
   }
 
   private readonly settled = (entry: QueuedEntry): void => {
+    this.entries--
     this.lines -= entry.lines
     this.bytes -= entry.size
     if (this.waiting.delete(entry) && this.waiting.size === 0) this.nobody.abort()
@@ -132,7 +141,10 @@ export class LaneQueue {
         const abandoned = hold.recoveredFrom !== null
         await underHold(hold, async (changes) => {
           batch = this.take()
-          await this.writer.write(changes, hold.path, batch, abandoned)
+          const [first] = batch
+          if (first?.work === undefined) return this.writer.write(changes, hold.path, batch, abandoned)
+          await first.work(changes, hold.path)
+          first.resolve('')
         })
         // Lanes that append again as soon as they are told of their last line shall be in the next batch together.
         if (batch.length > 1) await turnOfTheLoop()
@@ -159,14 +171,16 @@ export class LaneQueue {
     return acquire(this.path, { timeout: Infinity, signal, owner: this.owner, maxHold, lockfile, label })
   }
 
-  /** Their turn has come: from now on they hear of the write, and of nothing else. */
+  /** Work is a batch of its own. Their turn has come: from now on they hear of the write, and of nothing else. */
   private take(): QueuedEntry[] {
     const batch: QueuedEntry[] = []
     let size = 0
     for (const entry of this.waiting) {
-      if (batch.length > 0 && size + entry.size > this.options.batchBytes) break
+      const alone = entry.work !== undefined
+      if (batch.length > 0 && (alone || size + entry.size > this.options.batchBytes)) break
       batch.push(entry)
       size += entry.size
+      if (alone) break
     }
     for (const entry of batch) {
       this.waiting.delete(entry)

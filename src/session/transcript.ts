@@ -153,7 +153,7 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   async delete(options?: WaitOptions): Promise<void> {
     const wait = waitOptions(options)
     this.refuseIfClosed()
-    await this.alone(wait, async (changes, { path }) => {
+    const work = async (changes: Changes, path: string): Promise<void> => {
       const { failure, before } = await changes.make(
         { task: 'remove', path, synced: this.settings.durability !== 'none' },
         true,
@@ -162,13 +162,14 @@ export class Transcript<T = unknown> implements AsyncDisposable {
       // It may be gone, and only that not be certain for the device.
       const untouched = before === null || (await change({ task: 'look', path })).before !== null
       throw refusal(path, failure, untouched)
-    })
+    }
+    await this.queueFor(wait.owner).add({ ...wait, text: '', lines: 0, size: 0, expect: undefined, work })
   }
 
   /** Waits for what was queued, and takes no more. Loops that follow end. */
   async close(): Promise<void> {
     this.closing.abort()
-    await this.when(() => this.pending.lines === 0)
+    await this.when(() => [this.lanes, ...this.owners.values()].every(({ entries }) => entries === 0))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -243,7 +244,7 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   }
 
   private forgetOwners(): void {
-    for (const [owner, queue] of this.owners) if (queue.lines === 0) this.owners.delete(owner)
+    for (const [owner, queue] of this.owners) if (queue.entries === 0) this.owners.delete(owner)
   }
 
   private when(done: () => boolean): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
+import { acquire } from '../../src/index.js'
 import { missing } from '../helpers/capabilities.js'
 import { scratch } from '../helpers/scratch.js'
 import { file } from '../helpers/target.js'
@@ -112,6 +113,30 @@ describe('an append', () => {
     const version = await transcript.append({ n: 1 })
     expect(await agent.ask('version', key)).toBe(version)
     expect(await agent.append(key, { n: 2 }, { expect: version })).toBe(await transcript.version())
+  })
+
+  test.skipIf(missing(strace)).for([
+    ['none', 0],
+    ['batch', 1],
+    ['each', 10],
+  ] as const)(`with '%s', ten that wait for one lock are synchronised %i times`, async ([durability, times]) => {
+    const path = file()
+    writeFileSync(path, '')
+    const log = join(scratch(), 'log')
+    const filter = ['-P', path, '-e', 'trace=write,fdatasync,fsync']
+    const agent = await TranscriptAgent.startThrough('strace', '-f', '-qq', '-o', log, ...filter)
+    const key = await agent.open(path, { durability })
+    const hold = await acquire(path)
+    const appended = agent.appendMany(key, 'lane', 0, 10)
+    await agent.ask('version', key) // they wait
+    hold.release()
+    await appended
+    await agent.ask('close', key)
+    await agent.kill()
+    const trace = readFileSync(log, 'utf8')
+    expect(trace.match(/ (fdatasync|fsync)\(/g) ?? []).toHaveLength(times)
+    expect(trace.match(/ write\(/g) ?? []).toHaveLength(Math.max(1, times))
+    expect(readFileSync(path, 'utf8').split('\n')).toHaveLength(11)
   })
 
   test('to a small file reads no more than it has', async () => {

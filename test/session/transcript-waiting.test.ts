@@ -357,6 +357,29 @@ describe('delete()', () => {
     expect(valuesIn(transcript.path)).toEqual(['after'])
   })
 
+  test('comes after all that was queued before, however many batches that is, and before what comes later', async () => {
+    const transcript = await fresh({ batchBytes: 1 })
+    const hold = await acquire(transcript.path)
+    const before = [1, 2, 3, 4].map((n) => transcript.append(n))
+    const deleted = transcript.delete()
+    const after = [5, 6].map((n) => transcript.append(n))
+    hold.release()
+    await Promise.all([...before, deleted, ...after])
+    expect(valuesIn(transcript.path)).toEqual([5, 6])
+  })
+
+  test('is waited for by close()', async () => {
+    const transcript = await fresh()
+    const hold = await acquire(transcript.path)
+    const appended = transcript.append(1)
+    const deleted = transcript.delete()
+    const closed = transcript.close()
+    hold.release()
+    await closed
+    expect(existsSync(transcript.path)).toBe(false)
+    await Promise.all([appended, deleted])
+  })
+
   test('of no file is nothing', async () => {
     const transcript = await fresh()
     await transcript.delete()
