@@ -1,12 +1,13 @@
 // The system refuses a call, does a part of it, or forgets what it promised: what was said of it is true, nobody else's
 // lines suffer, and the lock goes free.
+import { execFileSync } from 'node:child_process'
 import { appendFileSync, truncateSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
-import { missing } from '../helpers/capabilities.js'
+import { missing, program } from '../helpers/capabilities.js'
 import { faultable, Worker, type Fault } from '../helpers/faults.js'
 import { scratch } from '../helpers/scratch.js'
 import { until } from '../helpers/until.js'
@@ -32,6 +33,12 @@ const appendAgain: Attempt['again'] = async (worker, file, content) => {
   await open(worker, file)
   await worker.ask('append', 'again')
   return `${content}"again"\n`
+}
+
+/** The same store, which no failure stops. */
+const updateAgain: Attempt['again'] = async (worker, _, content) => {
+  await worker.ask('update', 'again', true)
+  return `${JSON.stringify({ ...(JSON.parse(content === '' ? '{}' : content) as object), again: true })}\n`
 }
 
 const attempts: { title: string; attempt: Attempt }[] = [
@@ -64,6 +71,27 @@ const attempts: { title: string; attempt: Attempt }[] = [
       done: '',
       looksAgain: true,
       again: appendAgain,
+    },
+  },
+  {
+    title: 'an update of a store',
+    attempt: {
+      prepare: async (worker, file) => {
+        await worker.ask('openStore', file, { initial: {} })
+        await worker.ask('update', 'one', 1)
+      },
+      run: (worker) => worker.ask('update', 'two', 2),
+      done: '{"one":1,"two":2}\n',
+      again: updateAgain,
+    },
+  },
+  {
+    title: 'the update that makes the store',
+    attempt: {
+      prepare: (worker, file) => worker.ask('openStore', file, { initial: {} }),
+      run: (worker) => worker.ask('update', 'two', 2),
+      done: '{"two":2}\n',
+      again: updateAgain,
     },
   },
 ]
@@ -211,6 +239,27 @@ describe('a write that fails in the middle', () => {
 function stopAndFail(at: number): Fault {
   return { does: 'stop', call: 'write', file: 'file', at, error: 'ENOSPC' }
 }
+
+const limits = program('prlimit')
+
+describe('a limit that the process has', () => {
+  test.skipIf(missing(faultable, limits))('for the size of files fails the write, and not the process', async () => {
+    const { worker: writer, file } = await worker()
+    await openWithLine(writer, file)
+    // SIGXFSZ goes to the thread that writes; there it is blocked.
+    execFileSync('prlimit', ['--pid', String(writer.process.pid), '--fsize=600:'])
+    const long = 'x'.repeat(700)
+    for (const value of [long, 'y'.repeat(700)]) {
+      const refusal = { code: 'ERR_SESSION_SYSTEM', causeCode: 'EFBIG', causeSyscall: 'write', undone: true }
+      expect(await writer.refusal('append', value)).toMatchObject(refusal)
+      expect(contentOf(file)).toBe('1\n')
+    }
+    await writer.ask('append', 'short')
+    execFileSync('prlimit', ['--pid', String(writer.process.pid), '--fsize=unlimited:'])
+    await writer.ask('append', long)
+    expect(contentOf(file)).toBe(`1\n"short"\n"${long}"\n`)
+  })
+})
 
 describe('a sync that fails', () => {
   test.skipIf(missing(faultable)).for(['EIO', 'ENOSPC', 'EDQUOT'] as const)(
