@@ -17,7 +17,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { acquire, inspect } from '../../src/index.js'
 import { openStore, updateJson, type StoreOptions } from '../../src/session/store.js'
@@ -227,15 +227,18 @@ describe('a file that is begun anew', () => {
     expect(events).toMatchObject([{ kind: 'unreadable', path: file, bytes: 5, aside, cause }])
   })
 
-  test('is kept each time: a copy never takes the place of another', async () => {
+  test('is kept each time: a copy never takes the place of another, though it is of the same moment', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 21, 15, 0, 0, 7) })
+    onTestFinished(() => void vi.useRealTimers())
     const file = newFile('{}')
     await using store = await openStore<Sessions>(file, anew)
     for (const round of [1, 2, 3]) {
       writeFileSync(file, `{"cut${round}`)
       await store.read()
     }
-    const kept = others(file).map((name) => text(join(dirname(file), name)))
-    expect(kept.sort()).toEqual(['{"cut1', '{"cut2', '{"cut3'])
+    const names = ['', '-2', '-3'].map((count) => `sessions.json.corrupt-20261121T150000007Z${count}`)
+    expect(others(file).sort()).toEqual(names)
+    expect(names.map((name) => text(join(dirname(file), name)))).toEqual(['{"cut1', '{"cut2', '{"cut3'])
   })
 
   test('needs something to begin with', async () => {
@@ -359,6 +362,21 @@ describe('the file', () => {
     expect(await upwards.read()).toEqual(await plain.read())
     expect(plain.path).toBe(here)
   })
+
+  test.skipIf(missing(posix))(
+    'is where the system goes up to from a linked folder, not where the text does',
+    async () => {
+      const [real, elsewhere] = [scratch(), scratch()]
+      mkdirSync(join(real, 'sub'))
+      symlinkSync(join(real, 'sub'), join(elsewhere, 'link'))
+      const file = join(real, 'sessions.json')
+      writeFileSync(file, '{"key":1}')
+      await using store = await openStore<Sessions>(`${elsewhere}/link/../sessions.json`)
+      expect(await store.update((value) => ({ ...value, more: 1 }))).toEqual({ key: 1, more: 1 })
+      expect(JSON.parse(text(file))).toEqual(await store.read())
+      expect(others(file)).toEqual(['sub'])
+    },
+  )
 
   test('may be named by a URL', async () => {
     const file = newFile('{"key":1}')

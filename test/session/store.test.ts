@@ -411,6 +411,18 @@ describe('an owner', () => {
     expect(await other).toEqual({ n: 21 })
   })
 
+  test('that holds the lock has its updates applied one after the other, each once', async () => {
+    const file = newFile({ n: 0 })
+    await using store = await openStore<Count>(file)
+    const owner = new Owner('lane')
+    const hold = await acquire(file, { owner })
+    const seen: number[] = []
+    const lanes = Array.from({ length: 30 }, () => store.update(({ n }) => ({ n: seen.push(n) }), { owner }))
+    await Promise.all(lanes)
+    hold.release()
+    expect(seen).toEqual(Array.from({ length: 30 }, (_, index) => index))
+  })
+
   test('that holds what the lock of the file waits for is refused at once', async () => {
     const file = newFile({ n: 0 })
     const elsewhere = join(scratch(), 'elsewhere')
