@@ -154,6 +154,9 @@ static struct rule of_descriptor(const char* call, int fd) {
     return none;
   }
   path[size] = '\0';
+  static const char deleted[] = " (deleted)";
+  const long end = size - (long)(sizeof(deleted) - 1);
+  if (end > 0 && strcmp(path + end, deleted) == 0) path[end] = '\0';
   const struct rule verdict = judge(call, path);
   errno = error;
   return verdict;

@@ -181,8 +181,21 @@ export class Worker {
   }
 
   /** `folder` is where faults happen. */
-  static async start(folder: string, faults = new Faults(folder)): Promise<Worker> {
-    const child = fork(PROGRAM, { env: { ...process.env, ...faults.environment } })
+  static async start(folder: string): Promise<Worker> {
+    const faults = new Faults(folder)
+    return await Worker.begun(faults, fork(PROGRAM, { env: { ...process.env, ...faults.environment } }))
+  }
+
+  /** With strace around it, which takes these options. */
+  static async traced(folder: string, options: readonly string[]): Promise<Worker> {
+    const faults = new Faults(folder)
+    // For what it starts, not for itself.
+    const environment = Object.entries(faults.environment).flatMap(([name, value]) => ['-E', `${name}=${value}`])
+    const execArgv = ['-f', '-y', ...environment, ...options, process.execPath]
+    return await Worker.begun(faults, fork(PROGRAM, { execPath: 'strace', execArgv }))
+  }
+
+  private static async begun(faults: Faults, child: ChildProcess): Promise<Worker> {
     const worker = new Worker(child, faults)
     onTestFinished(() => void child.kill('SIGKILL'))
     await once(child, 'message')
