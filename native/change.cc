@@ -8,6 +8,9 @@ namespace {
 // Big enough that reading costs little for each byte, and small enough to be nothing beside what is copied.
 constexpr size_t kCarriedAtOnce = 256 * 1024;
 
+// A writer that is never silent must not keep a replacement from being made.
+constexpr int kMostRounds = 64;
+
 // Guards the change's lease while it lasts, and ends the lease where that was asked for.
 class Section {
  public:
@@ -127,7 +130,7 @@ void AppendTo(DataFile* file, Change* change, bool created) {
   Result result = file->Append(bytes.bytes(), bytes.size(), &written);
   if (result.done() && change->synced) {
     result = file->Sync();
-    if (result.done() && created) result = SyncFolderOf(change->path.c_str());
+    if (result.done() && (created || change->folder)) result = SyncFolderOf(change->path.c_str());
   }
   if (!result.done()) {
     Undo(change, file, written);
@@ -137,7 +140,8 @@ void AppendTo(DataFile* file, Change* change, bool created) {
   change->undone = false;
   if (!result.done()) return Fail(change, result);
   change->made = true;
-  const bool alone = change->after.linked && change->after.size == change->before.size + written;
+  const bool unlinked = change->before.linked && !change->after.linked;  // some systems count no links
+  const bool alone = !unlinked && change->after.size == change->before.size + written;
   change->came = alone ? Came::kDone : Came::kForeign;
 }
 
@@ -157,6 +161,7 @@ void Append(Change* change) {
     if (!created.done()) return Fail(change, created);
     const Result known = file.State(&change->before);
     if (!known.done()) return Fail(change, known);
+    if (change->before.size > 0) return;  // and already written to
   }
   change->came = Came::kTorn;
   if (IsTorn(change) && change->expected != Expected::kExact) return;
@@ -178,18 +183,31 @@ void Cut(Change* change) {
   change->came = Came::kDone;
 }
 
-// Copies what the file has from `from` on to the end of the new one.
-Result Carry(const Change* change, const DataFile& file, DataFile* fresh) {
+// Copies what the file has from `at` on to the end of the new one, and moves `at` to where that ended.
+Result Carry(uint64_t* at, const DataFile& file, DataFile* fresh) {
   Buffer piece;
   if (!piece.Resize(kCarriedAtOnce)) return {Outcome::kFailed, kOutOfMemory, "malloc"};
-  for (uint64_t at = change->from;;) {
+  for (;;) {
     size_t length;
-    Result result = file.Read(piece.bytes(), piece.size(), at, &length);
+    Result result = file.Read(piece.bytes(), piece.size(), *at, &length);
     uint64_t written;
     if (result.done()) result = fresh->Append(piece.bytes(), length, &written);
-    if (!result.done() || length < piece.size()) return result;
-    at += length;
+    if (!result.done()) return result;
+    *at += length;
+    if (length < piece.size()) return result;
   }
+}
+
+// Carries, until nothing more has come while that was on its way to the device: who does not know the lock may append to
+// the old file all the time. `grown` is its state then.
+Result CarryAll(const Change* change, const DataFile& file, DataFile* fresh, uint64_t* at, FileState* grown) {
+  Result result;
+  for (int rounds = 0; result.done() && *at < grown->size && rounds < kMostRounds; ++rounds) {
+    result = Carry(at, file, fresh);
+    if (result.done() && change->synced) result = fresh->Sync();
+    if (result.done()) result = file.State(grown);
+  }
+  return result;
 }
 
 // Makes the new file, or opens the one that was made before.
@@ -211,24 +229,34 @@ void PutInPlace(Change* change, DataFile* fresh) {
   change->came = Came::kDiffers;
   if (!IsExpected(change)) return;
   Result result;
+  FileState grown = change->before;
+  uint64_t at = change->carries ? change->from : grown.size;
   if (file.valid()) {
     result = fresh->TakeAfter(file);
-    if (result.done() && change->from < change->before.size) {
-      result = Carry(change, file, fresh);
-      if (result.done() && change->synced) result = fresh->Sync();
-    }
+    if (result.done()) result = CarryAll(change, file, fresh, &at, &grown);
   }
   if (result.done()) result = fresh->State(&change->after);
   if (!result.done()) return Fail(change, result);
   if (!SeeTail(change, *fresh, change->after.size)) return;
-  fresh->Close();  // Windows does not rename what is open
-  file.Close();
-  result = MoveOver(change->other.c_str(), change->path.c_str());
+  if (!kMovesOpenFiles) {
+    fresh->Close();
+    file.Close();
+  }
+  change->came = Came::kDiffers;
+  result = change->expected == Expected::kAbsent ? MoveTo(change->other.c_str(), change->path.c_str())
+                                                 : MoveOver(change->other.c_str(), change->path.c_str());
+  if (result.outcome == Outcome::kBusy) return;
   if (!result.done()) return Fail(change, result);
   change->made = true;
   if (change->synced) result = SyncFolderOf(change->path.c_str());
   if (!result.done()) return Fail(change, result);
   change->came = Came::kDone;
+  if (!change->carries || !file.valid()) return;
+  // What came between the last look and the move. Who opened the old file before that and writes later writes to a file
+  // without a name: that cannot be helped here.
+  if (file.State(&grown).done() && at < grown.size && CarryAll(change, file, fresh, &at, &grown).done()) {
+    change->came = Came::kForeign;
+  }
 }
 
 void Replace(Change* change) {

@@ -3,7 +3,7 @@
 //
 // A change under a lease keeps these rules:
 //
-//  1. The lease is guarded from before the file is looked at until nothing more is done to it. Where it has ended, or its
+//  1. (A look is no change, and needs no lease.) The lease is guarded from before the file is looked at until nothing more is done to it. Where it has ended, or its
 //     limit has passed, the change is not begun: kLost.
 //  2. What must be prepared (the new file of a replacement, and its way to the device) is prepared before the guard.
 //  3. Bytes are appended at the end, wherever that is, and nowhere else: who writes without the lock loses nothing.
@@ -58,7 +58,7 @@ enum class Task : uint8_t {
   kLook,     // reads `most` bytes from `from` on
   kAppend,   // appends `bytes`, and makes the file where there is none
   kCut,      // cuts the file to `from` bytes
-  kReplace,  // puts `other` in its place: made of `bytes`, or finished already, and with what the file has from `from` on
+  kReplace,  // puts `other` in its place: made of `bytes`, or finished already
   kRemove,
 };
 
@@ -86,6 +86,8 @@ struct Change {
   Task task = Task::kLook;
   Expected expected = Expected::kAny;
   bool synced = false;     // on the device when it is done
+  bool folder = false;     // so is the name of the file
+  bool carries = false;    // a replacement has what the file has from `from` on
   bool forgetful = false;  // a look at what the device has
   bool tail = false;       // a look at the last bytes instead
   bool ends = false;       // the lease ends with it
@@ -117,6 +119,7 @@ struct Change {
   bool running = false;
   bool finished = false;
   Change* next = nullptr;
+  Change* next_waiting = nullptr;
 };
 
 // Makes it. Afterwards the lease is not guarded any more, and has ended if it was to.

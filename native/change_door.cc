@@ -104,6 +104,8 @@ napi_value OrderChange(napi_env env, napi_callback_info info) {
   change->task = static_cast<Task>(wish.Number("task"));
   change->expected = static_cast<Expected>(wish.Number("expected"));
   change->synced = wish.Boolean("synced");
+  change->folder = wish.Boolean("folder");
+  change->carries = wish.Boolean("carries");
   change->forgetful = wish.Boolean("forgetful");
   change->tail = wish.Boolean("tail");
   change->ends = wish.Boolean("ends");

@@ -57,9 +57,15 @@ class DataFile {
   intptr_t handle_ = -1;
 };
 
+// Whether a file that is open here can be moved, or moved over.
+extern const bool kMovesOpenFiles;
+
 // `path` names the file of `from` afterwards, and did name either file at every moment; `from` names nothing. Where others
 // may keep a file from being replaced (Windows), it is tried again for a second.
 Result MoveOver(const char* from, const char* path);
+
+// The same, if `path` names nothing; otherwise kBusy.
+Result MoveTo(const char* from, const char* path);
 
 Result RemoveFile(const char* path);
 

@@ -65,14 +65,21 @@ uint64_t BirthOf(int fd, const struct stat&) {
 }
 
 int SyncContent(int fd) { return fdatasync(fd); }
+
+int SyncFolder(int fd) { return fsync(fd); }
 #else
 uint64_t BirthOf(int, const struct stat& status) {
   return static_cast<uint64_t>(status.st_birthtimespec.tv_sec) * 1000000000u +
          static_cast<uint64_t>(status.st_birthtimespec.tv_nsec);
 }
 
-// fsync() alone leaves the content in the cache of the device.
-int SyncContent(int fd) { return fcntl(fd, F_FULLFSYNC) == 0 ? 0 : fsync(fd); }
+// fsync() alone leaves the content in the cache of the device. Filesystems that know nothing better say so.
+int SyncContent(int fd) {
+  if (fcntl(fd, F_FULLFSYNC) == 0) return 0;
+  return errno == ENOTSUP || errno == ENOTTY || errno == EINVAL ? fsync(fd) : -1;
+}
+
+int SyncFolder(int fd) { return SyncContent(fd); }
 #endif
 
 }  // namespace
@@ -170,8 +177,20 @@ void DataFile::Close() {
   handle_ = -1;
 }
 
+const bool kMovesOpenFiles = true;
+
 Result MoveOver(const char* from, const char* path) {
   return Retried("rename", [&] { return rename(from, path); });
+}
+
+Result MoveTo(const char* from, const char* path) {
+  if (link(from, path) == 0) {
+    unlink(from);
+    return {};
+  }
+  if (errno == EEXIST) return Result::Of(Outcome::kBusy);
+  // A filesystem without links: then it is only found out that nothing was there a moment before.
+  return MoveOver(from, path);
 }
 
 Result RemoveFile(const char* path) {
@@ -190,7 +209,7 @@ Result SyncFolderOf(const char* path) {
   const int fd = OpenAt(folder, O_RDONLY | O_DIRECTORY);
   free(folder);
   if (fd < 0) return errno == EACCES ? Result() : Failed("open");  // one that may be written, but not read
-  const bool synced = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+  const bool synced = SyncFolder(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
   const Result result = synced ? Result() : Failed("fsync");
   close(fd);
   return result;

@@ -9,9 +9,23 @@ namespace {
 
 constexpr DWORD kMostAtOnce = 1u << 30;
 
-// A replacement is tried for about a second: a virus scanner that looks at a new file may take that long.
-constexpr int kReplaceTries = 50;
-constexpr int kReplacePauseMilliseconds = 20;
+// A replacement is tried for about a second: a virus scanner that looks at a new file may take that long. Other calls may
+// be refused for good, so they are not tried as long.
+constexpr int kMoveTries = 50;
+constexpr int kTries = 6;
+constexpr int kPauseMilliseconds = 20;
+
+// What headers of Windows 10 have: FileRenameInfoEx and its structure, and what is asked for with it.
+constexpr FILE_INFO_BY_HANDLE_CLASS kFileRenameInfoEx = static_cast<FILE_INFO_BY_HANDLE_CLASS>(22);
+constexpr DWORD kReplaceIfExists = 0x1;
+constexpr DWORD kPosixSemantics = 0x2;
+constexpr DWORD kIgnoreReadOnly = 0x40;
+struct RenameInfo {
+  DWORD flags;
+  HANDLE root;
+  DWORD length;  // in bytes
+  wchar_t name[1];
+};
 
 constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
@@ -27,14 +41,35 @@ bool Describe(HANDLE handle, FileState* state) {
 
 // Calls until what refuses it has passed by.
 template <class Call>
-Result Retried(const char* name, Call call) {
+Result Retried(const char* name, int most, Call call) {
   for (int tries = 1; call() == 0; ++tries) {
     const DWORD error = GetLastError();
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return Result::Of(Outcome::kAbsent);
-    if (!PassesByItself(error) || tries == kReplaceTries) return Failed(name, error);
-    Pause(kReplacePauseMilliseconds);
+    if (!PassesByItself(error) || tries == most) return Failed(name, error);
+    Pause(kPauseMilliseconds);
   }
   return {};
+}
+
+// Replaces a file although somebody has it open, as long as he shares that. False where the system or the filesystem has no
+// such call, or refuses it.
+bool RenameLikePosix(const wchar_t* from, const wchar_t* path) {
+  const size_t length = wcslen(path) * sizeof(wchar_t);
+  RenameInfo* info = static_cast<RenameInfo*>(calloc(1, sizeof(RenameInfo) + length));
+  if (info == nullptr) return false;
+  info->flags = kReplaceIfExists | kPosixSemantics | kIgnoreReadOnly;
+  info->length = static_cast<DWORD>(length);
+  memcpy(info->name, path, length);
+  const HANDLE file = CreateFileW(from, DELETE | SYNCHRONIZE, kShareAll, nullptr, OPEN_EXISTING,
+                                  FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_WRITE_THROUGH, nullptr);
+  bool renamed = false;
+  if (file != INVALID_HANDLE_VALUE) {
+    const DWORD size = static_cast<DWORD>(sizeof(RenameInfo) + length);
+    renamed = SetFileInformationByHandle(file, kFileRenameInfoEx, info, size) != 0;
+    CloseHandle(file);
+  }
+  free(info);
+  return renamed;
 }
 
 }  // namespace
@@ -42,7 +77,7 @@ Result Retried(const char* name, Call call) {
 Result DataFile::Open(const char* path, bool writes) {
   const WidePath wide(path);
   if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
-  const Result opened = Retried("CreateFile", [&] {
+  const Result opened = Retried("CreateFile", kTries, [&] {
     const HANDLE handle = CreateFileW(wide.text, writes ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ, kShareAll, nullptr,
                                       OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
     handle_ = reinterpret_cast<intptr_t>(handle);
@@ -62,7 +97,7 @@ Result DataFile::Create(const char* path, int) {
   const WidePath wide(path);
   if (wide.text == nullptr) return Failed("CreateFile", ERROR_INVALID_NAME);
   bool exists = false;
-  const Result created = Retried("CreateFile", [&] {
+  const Result created = Retried("CreateFile", kTries, [&] {
     const HANDLE handle = CreateFileW(wide.text, GENERIC_READ | GENERIC_WRITE, kShareAll, nullptr, CREATE_NEW,
                                       FILE_ATTRIBUTE_NORMAL, nullptr);
     handle_ = reinterpret_cast<intptr_t>(handle);
@@ -138,20 +173,37 @@ void DataFile::Close() {
   handle_ = -1;
 }
 
+const bool kMovesOpenFiles = false;
+
 Result MoveOver(const char* from, const char* path) {
   const WidePath wide_from(from);
   const WidePath wide_path(path);
   if (wide_from.text == nullptr || wide_path.text == nullptr) return Failed("MoveFileEx", ERROR_INVALID_NAME);
-  const Result replaced = Retried("MoveFileEx", [&] {
-    return MoveFileExW(wide_from.text, wide_path.text, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH);
+  const Result moved = Retried("MoveFileEx", kMoveTries, [&] {
+    return RenameLikePosix(wide_from.text, wide_path.text) ||
+           MoveFileExW(wide_from.text, wide_path.text, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) != 0;
   });
-  return replaced.outcome == Outcome::kAbsent ? Failed("MoveFileEx", ERROR_FILE_NOT_FOUND) : replaced;
+  return moved.outcome == Outcome::kAbsent ? Failed("MoveFileEx", ERROR_FILE_NOT_FOUND) : moved;
+}
+
+Result MoveTo(const char* from, const char* path) {
+  const WidePath wide_from(from);
+  const WidePath wide_path(path);
+  if (wide_from.text == nullptr || wide_path.text == nullptr) return Failed("MoveFileEx", ERROR_INVALID_NAME);
+  bool exists = false;
+  const Result moved = Retried("MoveFileEx", kMoveTries, [&] {
+    const bool done = MoveFileExW(wide_from.text, wide_path.text, MOVEFILE_WRITE_THROUGH) != 0;
+    exists = !done && (GetLastError() == ERROR_FILE_EXISTS || GetLastError() == ERROR_ALREADY_EXISTS);
+    return done || exists;
+  });
+  if (exists) return Result::Of(Outcome::kBusy);
+  return moved.outcome == Outcome::kAbsent ? Failed("MoveFileEx", ERROR_FILE_NOT_FOUND) : moved;
 }
 
 Result RemoveFile(const char* path) {
   const WidePath wide(path);
   if (wide.text == nullptr) return Failed("DeleteFile", ERROR_INVALID_NAME);
-  return Retried("DeleteFile", [&] { return DeleteFileW(wide.text); });
+  return Retried("DeleteFile", kTries, [&] { return DeleteFileW(wide.text); });
 }
 
 // NTFS keeps its folders in a log, and MoveFileEx was told to write through.

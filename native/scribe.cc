@@ -9,28 +9,39 @@ namespace {
 constexpr int kMostThreads = 16;
 constexpr int kIdleMilliseconds = 10000;
 
+constexpr size_t kBuckets = 1024;
+
 // All under the registry's mutex. Never destroyed: threads outlive exit().
-Change* changes = nullptr;  // in the order in which they were asked for
+Change* changes[kBuckets];  // by number
+Change* first = nullptr;    // of those that wait, in the order in which they were asked for
+Change* last = nullptr;
+int waiting = 0;
 Bell* bell = nullptr;
 int threads = 0;
 int idle = 0;
 
-Change* FirstThatWaits() {
-  Change* change = changes;
-  while (change != nullptr && (change->running || change->finished)) change = change->next;
+Change** LinkTo(uint64_t id) {
+  Change** link = &changes[id % kBuckets];
+  while (*link != nullptr && (*link)->id != id) link = &(*link)->next;
+  return link;
+}
+
+void Unlink(const Change* change) { *LinkTo(change->id) = change->next; }
+
+void Await(Change* change) {
+  (first == nullptr ? first : last->next_waiting) = change;
+  last = change;
+  ++waiting;
+}
+
+// The next that waits, which is its caller's from now on. Null where there is none.
+Change* TakeFirst() {
+  Change* change = first;
+  if (change == nullptr) return nullptr;
+  first = change->next_waiting;
+  --waiting;
+  change->running = true;
   return change;
-}
-
-void Append(Change* change) {
-  Change** link = &changes;
-  while (*link != nullptr) link = &(*link)->next;
-  *link = change;
-}
-
-void Remove(const Change* change) {
-  Change** link = &changes;
-  while (*link != change) link = &(*link)->next;
-  *link = change->next;
 }
 
 // The change was taken by this thread. Outside the mutex.
@@ -40,7 +51,7 @@ void MakeAndReport(Change* change) {
     MutexGuard guard(registry);
     change->finished = true;
     if (change->environment != nullptr && change->environment->Notify(change->id)) return;
-    Remove(change);
+    Unlink(change);
   }
   Delete(change);
 }
@@ -50,16 +61,15 @@ void Serve(void*) {
     Change* change;
     {
       MutexGuard guard(registry);
-      while ((change = FirstThatWaits()) == nullptr) {
+      while ((change = TakeFirst()) == nullptr) {
         ++idle;
         const bool rung = bell->Wait(registry, kIdleMilliseconds);
         --idle;
-        if (!rung && FirstThatWaits() == nullptr) {
+        if (!rung && first == nullptr) {
           --threads;
           return;
         }
       }
-      change->running = true;
     }
     MakeAndReport(change);
   }
@@ -69,21 +79,19 @@ void Serve(void*) {
 
 uint64_t Order(Environment* environment, Change* change) {
   environment->Expect();
-  bool here = false;
+  bool here;
   uint64_t id;
   {
     MutexGuard guard(registry);
     if (bell == nullptr) bell = New<Bell>();
     id = change->id = NextId();
     change->environment = environment;
-    int waiting = 1;
-    for (const Change* other = changes; other != nullptr; other = other->next) {
-      if (!other->running && !other->finished) ++waiting;
-    }
-    Append(change);
-    if (waiting > idle && threads < kMostThreads && StartDetachedThread(Serve, nullptr)) ++threads;
+    change->next = changes[id % kBuckets];
+    changes[id % kBuckets] = change;
+    if (waiting >= idle && threads < kMostThreads && StartDetachedThread(Serve, nullptr)) ++threads;
     here = threads == 0;
     change->running = here;
+    if (!here) Await(change);
     if (idle > 0) bell->Ring();
   }
   if (here) MakeAndReport(change);
@@ -94,10 +102,9 @@ Change* Collect(Environment* environment, uint64_t id) {
   Change* change;
   {
     MutexGuard guard(registry);
-    change = changes;
-    while (change != nullptr && change->id != id) change = change->next;
+    change = *LinkTo(id);
     if (change == nullptr || change->environment != environment || !change->finished) return nullptr;
-    Remove(change);
+    Unlink(change);
   }
   environment->Settled();
   return change;
@@ -105,19 +112,26 @@ Change* Collect(Environment* environment, uint64_t id) {
 
 Change* AbandonAll(const Environment* environment) {
   Change* abandoned = nullptr;
-  Change** link = &changes;
-  while (*link != nullptr) {
-    Change* change = *link;
-    if (change->environment == environment) {
-      change->environment = nullptr;
-      if (change->finished || !change->running) {
-        *link = change->next;
-        change->next = abandoned;
-        abandoned = change;
+  for (Change*& bucket : changes) {
+    for (Change** link = &bucket; *link != nullptr;) {
+      Change* change = *link;
+      if (change->environment == environment) change->environment = nullptr;
+      if (change->environment != nullptr || (change->running && !change->finished)) {
+        link = &change->next;
         continue;
       }
+      *link = change->next;
+      change->next = abandoned;
+      abandoned = change;
     }
-    link = &change->next;
+  }
+  Change* waited = first;
+  first = last = nullptr;
+  waiting = 0;
+  for (Change* next; waited != nullptr; waited = next) {
+    next = waited->next_waiting;
+    waited->next_waiting = nullptr;
+    if (waited->environment != nullptr) Await(waited);
   }
   return abandoned;
 }

@@ -102,7 +102,8 @@ inline bool IdentityOf(HANDLE handle, Identity* identity) {
   }
   BY_HANDLE_FILE_INFORMATION information;  // filesystems that know 64-bit ids only
   if (GetFileInformationByHandle(handle, &information) == 0) return false;
-  *identity = {information.dwVolumeSerialNumber, information.nFileIndexHigh, information.nFileIndexLow};
+  const uint64_t index = (uint64_t{information.nFileIndexHigh} << 32) | information.nFileIndexLow;
+  *identity = {information.dwVolumeSerialNumber, 0, index};
   return true;
 }
 

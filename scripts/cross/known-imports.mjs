@@ -13,7 +13,7 @@ export const ENTRY_POINTS = ['napi_register_module_v1', 'node_api_module_get_api
 
 const POSIX = words(`
   abort calloc free malloc memcmp memcpy memmove memset strcmp strlen strrchr
-  clock_gettime close dladdr dlopen fchmod fchown flock fsync ftruncate geteuid nanosleep open pread pwrite readlink rename
+  clock_gettime close dladdr dlopen fchmod fchown flock fsync ftruncate geteuid link nanosleep open pread pwrite readlink rename
   sysconf unlink write
   pthread_attr_destroy pthread_attr_init pthread_attr_setdetachstate pthread_attr_setstacksize
   pthread_cond_broadcast pthread_cond_destroy pthread_cond_init
@@ -58,7 +58,7 @@ export const WINDOWS = {
   ),
   'msvcrt.dll': new Set(
     words(`
-      abort calloc free malloc memcmp memcpy memmove memset realloc strcmp strlen
+      abort calloc free malloc memcmp memcpy memmove memset realloc strcmp strlen wcslen
 
       __iob_func _amsg_exit _initterm _lock _unlock fwrite strncmp vfprintf`),
   ),

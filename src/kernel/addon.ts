@@ -16,6 +16,8 @@ export interface AddonWish {
   name: string
   size: number
   synced: boolean
+  folder: boolean
+  carries: boolean
   forgetful: boolean
   tail: boolean
   from: number

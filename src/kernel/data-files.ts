@@ -29,8 +29,8 @@ export interface Claim {
  * - `append`: adds `bytes` at the end; makes the file where there is none. Looks at the last bytes first, unless the file is
  *   the one that is `known`.
  * - `cut`: cuts the file to `from` bytes.
- * - `replace`: puts a new file in its place, which is made of `bytes` under the name `other`, or was made before, and then
- *   has what the file has from `from` on.
+ * - `replace`: puts a new file in its place, which is made of `bytes` under the name `other`, or was made before. If it
+ *   `carries`, what the file has from `from` on is added to it.
  * - `remove`: deletes the file.
  */
 export type Task = 'look' | 'append' | 'cut' | 'replace' | 'remove'
@@ -45,6 +45,9 @@ export interface Wish {
   readonly known?: Pick<FileState, 'name' | 'size'> | null
   /** On the device when it is done. */
   readonly synced?: boolean
+  /** So is the name of the file, of an append that is synced. That of a new file always is. */
+  readonly folder?: boolean
+  readonly carries?: boolean
   /** A look at what the device has, where the system can forget what it has in memory. */
   readonly forgetful?: boolean
   readonly tail?: boolean

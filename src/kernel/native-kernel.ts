@@ -195,6 +195,8 @@ export class NativeKernel implements Kernel, DataFiles {
       name: known?.name ?? '',
       size: known?.size ?? 0,
       synced: wish.synced ?? false,
+      folder: wish.folder ?? false,
+      carries: wish.carries ?? false,
       forgetful: wish.forgetful ?? false,
       tail: wish.tail ?? false,
       from: wish.from ?? 0,

@@ -190,6 +190,7 @@ export const dataFilesContract: readonly DataFilesCase[] = [
         bytes: Buffer.from('new\n'),
         expected: 'at-least',
         known,
+        carries: true,
         from: 4,
         synced: true,
       })
