@@ -15,6 +15,7 @@ import { parseRecord } from './record.js'
 
 export type { FileState, Report, Wish } from './kernel/data-files.js'
 export type { Request } from './options.js'
+export { onAbort } from './coordination/abort-fan.js'
 export { SystemError } from './kernel/system-error.js'
 
 /** A change that needs no lock: to a file that is the caller's alone, or a look. */
@@ -32,17 +33,19 @@ export interface Changes {
 
 /**
  * Runs `work`, and keeps the lock from being handed to others meanwhile; then releases the hold. A maxHold still frees the
- * lock between changes.
+ * lock between changes. Works under one lock come one after another, also those of holds of one owner; where none is under
+ * way, this one begins at once.
  */
 export async function underHold<T>(hold: Hold, work: (changes: Changes) => Promise<T>): Promise<T> {
   const state = Hold.stateOf(hold)
-  state.beginUse(hold)
+  const turn = state.beginUse(hold)
   const make = async (wish: Wish, last = false): Promise<Report> => {
     const report = await kernel().change(wish, state.claim(last))
     if (report.came === 'lost') throw state.lossOf()
     return report
   }
   try {
+    if (turn !== null) await turn
     return await work({ make })
   } finally {
     state.endUse()

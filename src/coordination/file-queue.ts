@@ -192,6 +192,14 @@ export class FileQueue implements Line, Holding, Settling {
     if (this.tenure !== null) this.kernel.exitGuard(this.tenure.lease)
   }
 
+  takeTurn(): Promise<void> | null {
+    return this.tenure?.takeTurn() ?? null
+  }
+
+  giveTurn(): void {
+    this.tenure?.giveTurn()
+  }
+
   lend(hold: HoldState, last: boolean): Claim {
     return this.tenure?.lend(hold, last) ?? NOTHING
   }

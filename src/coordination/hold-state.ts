@@ -30,6 +30,9 @@ export interface Holding {
   /** False when the kernel has ended the hold at its deadline. */
   enterGuard(): boolean
   exitGuard(): void
+  /** Changes under one lock come one after another; null: at once. */
+  takeTurn(): Promise<void> | null
+  giveTurn(): void
   /** For a change that is made under the hold, and is the last thing that needs it if it may be. */
   lend(hold: HoldState, last: boolean): Claim
   /** Its deadline has changed from `before`. False when the kernel has ended it at the old one. */
@@ -237,17 +240,19 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
 
   exitGuard(): void {
     this.holding.exitGuard()
-    this.endUse()
+    this.leaveGuard()
   }
 
   /**
    * Until endUse(), no ending hands the lock on: changes are made under it, each of which enters the kernel's own guard by
-   * itself, from another thread. Throws unless held.
+   * itself, from another thread. Throws unless held. Answers with what must be waited for, where another hold of the same
+   * owner makes changes.
    */
-  beginUse(handle: object): void {
+  beginUse(handle: object): Promise<void> | null {
     this.refuseUnlessHeld()
     this.guards++
     this.handle = handle
+    return this.holding.takeTurn()
   }
 
   /** The error for work that found the lock gone. */
@@ -262,6 +267,11 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   }
 
   endUse(): void {
+    this.holding.giveTurn()
+    this.leaveGuard()
+  }
+
+  private leaveGuard(): void {
     this.guards--
     if (this.guards > 0) return
     if (!this.request.keep) this.handle = null

@@ -44,6 +44,8 @@ export class Tenure {
   private endingAtLimit: LostReason | null | undefined
   /** It was told that nothing but the event loop ends it. */
   private unwatched = false
+  private turnTaken = false
+  private readonly turns: (() => void)[] = []
   /** A change may have ended the lease. */
   private spent = false
   /** Holds without a deadline. */
@@ -86,6 +88,21 @@ export class Tenure {
   lapse(): boolean {
     for (const hold of [...this.holds]) hold.end('max-hold')
     return this.isFree
+  }
+
+  /** Holds of one owner may be in it side by side, but their changes come one after another. Null: the turn is now. */
+  takeTurn(): Promise<void> | null {
+    if (!this.turnTaken) {
+      this.turnTaken = true
+      return null
+    }
+    return new Promise((resolve) => this.turns.push(resolve))
+  }
+
+  giveTurn(): void {
+    const next = this.turns.shift()
+    if (next === undefined) this.turnTaken = false
+    else next()
   }
 
   /** Only a hold that nobody else can enter lets the lease end with its last change. */

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path'
 
 import { change, type Changes, type Report } from '../door.js'
 import { SessionError } from './errors.js'
+import { tellTranscript } from './events.js'
 import { hashedFrom, isHashed, NO_FILE, parseVersion, versionOf, type Version } from './version.js'
 
 export interface Compaction {
@@ -57,13 +58,17 @@ export async function putInPlace(changes: Changes, compaction: Compaction): Prom
       other: fresh,
       expected: version === null ? 'absent' : 'at-least',
       known: version,
+      carries: version !== null,
       from: version?.size ?? 0,
       synced,
     },
     true,
   )
   if (report.came === 'differs') throw conflict(path, report)
-  if (report.came !== 'done' || report.after === null) throw failure(path, report, report.after === null)
+  const done = report.came === 'done' || report.came === 'foreign'
+  if (!done || report.after === null) throw failure(path, report, report.after === null)
+  // Of a writer that does not keep the lock, lines were carried over that came in the last moment.
+  if (report.came === 'foreign') tellTranscript({ kind: 'foreign', path, bytes: 0, aside: null })
   return versionOf(report.after, report.seen)
 }
 

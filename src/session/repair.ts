@@ -1,7 +1,8 @@
 // A last line without an end. Either its writer died in the middle of it, which the lock's record or NULs tell: then it is
 // moved aside and cut off. Or its writer does not keep the lock, and may go on with it: then it is ended where it is, and
 // copied aside, so that nothing of it is lost and nothing is glued to it. Damage in the middle of a file is never touched.
-import { change, type Changes, type FileState } from '../door.js'
+import type { Changes, FileState } from '../door.js'
+import { saveAside } from './aside.js'
 import { SessionError } from './errors.js'
 import { tellTranscript } from './events.js'
 
@@ -24,9 +25,9 @@ export async function repair(changes: Changes, torn: Torn): Promise<void> {
   const { path, file, abandoned, synced } = torn
   const line = await lastLine(changes, torn)
   if (line === null) return
-  const aside = await save(path, line)
   const bytes = line.length
   if (abandoned || line.at(-1) === NUL) {
+    const aside = await saveAside(changes, path, 'torn', line)
     const cut = await changes.make({
       task: 'cut',
       path,
@@ -37,6 +38,7 @@ export async function repair(changes: Changes, torn: Torn): Promise<void> {
     })
     refuseFailure(path, cut.failure)
     if (cut.came === 'done') tellTranscript({ kind: 'torn', path, bytes, aside })
+    else await changes.make({ task: 'remove', path: aside }) // it has grown: nothing was cut
     return
   }
   const ended = await changes.make({
@@ -48,7 +50,10 @@ export async function repair(changes: Changes, torn: Torn): Promise<void> {
     synced: false, // what follows is
   })
   refuseFailure(path, ended.failure)
-  if (ended.came !== 'differs') tellTranscript({ kind: 'unfinished', path, bytes, aside })
+  if (ended.came === 'differs') return
+  // Afterwards: nothing of it can be lost, and one that grows all the time is copied once.
+  const aside = await saveAside(changes, path, 'torn', line)
+  tellTranscript({ kind: 'unfinished', path, bytes, aside })
 }
 
 /** Null where the file is not the same any more. */
@@ -62,18 +67,6 @@ async function lastLine(changes: Changes, { path, file, tail }: Torn): Promise<U
     refuseFailure(path, report.failure)
     if (report.before?.name !== file.name || report.seen.length !== file.size - from) return null
     bytes = report.seen
-  }
-}
-
-/** Writes a file beside the transcript, whose name says when. */
-async function save(path: string, bytes: Uint8Array): Promise<string> {
-  const time = new Date().toISOString().replace(/[-:.]/g, '')
-  for (let count = 1; ; count++) {
-    const aside = `${path}.torn-${time}${count > 1 ? `-${count}` : ''}`
-    const report = await change({ task: 'append', path: aside, expected: 'absent', bytes, synced: true })
-    if (report.failure !== null && report.undone) await change({ task: 'remove', path: aside }) // it is empty
-    refuseFailure(path, report.failure)
-    if (report.came !== 'differs') return aside
   }
 }
 

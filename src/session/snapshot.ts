@@ -1,11 +1,10 @@
 // Reading without the lock. What is read is what the file had when reading began: appends only add to it, and a file that
 // is replaced or deleted meanwhile stays readable through its descriptor. The version is that of the last whole line.
-import { watch, type FSWatcher } from 'node:fs'
-import { open, type FileHandle } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { constants, open, type FileHandle } from 'node:fs/promises'
 
-import { change } from '../door.js'
+import { change, onAbort, type Report } from '../door.js'
 import { SessionError } from './errors.js'
+import { FolderWatch } from './folder-watch.js'
 import { LineReader, type TranscriptLine } from './lines.js'
 import { ENOUGH, NO_FILE, versionOf } from './version.js'
 
@@ -71,7 +70,7 @@ export class Snapshot<T> implements AsyncIterable<TranscriptLine<T>> {
   /** Answers true when another file has taken its place, false when nobody wants to follow any more. */
   private async *follow(opened: Opened, reader: LineReader<T>): AsyncGenerator<TranscriptLine<T>, boolean, undefined> {
     const { signal, closed } = this.options
-    const changes = new FolderChanges(this.path, signal === undefined ? [closed] : [signal, closed])
+    const changes = new FileChanges(this.path, signal === undefined ? [closed] : [signal, closed])
     try {
       for (;;) {
         yield* this.upTo(Infinity, opened, reader)
@@ -106,10 +105,11 @@ export class Snapshot<T> implements AsyncIterable<TranscriptLine<T>> {
 
 async function openFile(path: string): Promise<Opened> {
   for (let tries = 1; ; tries++) {
+    const before = await look(path)
     const handle = await openHandle(path)
     if (handle === null) return { handle, name: '', end: 0, version: NO_FILE }
     try {
-      const opened = await describe(path, handle)
+      const opened = await describe(path, before, handle)
       if (opened !== null) return opened
       await handle.close()
     } catch (error) {
@@ -124,22 +124,34 @@ async function openFile(path: string): Promise<Opened> {
 
 async function openHandle(path: string): Promise<FileHandle | null> {
   try {
-    return await open(path, 'r')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-    throw error
+    // A FIFO must not keep a thread of the pool until somebody writes to it. (Windows has neither.)
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null
+    throw unreadable(path, cause)
   }
 }
 
-/** Null where the path names another file by now. */
-async function describe(path: string, handle: FileHandle): Promise<Opened | null> {
-  const look = await change({ task: 'look', path })
-  const { ino, size } = await handle.stat({ bigint: true })
-  // The number of an open file is given to no other one.
-  const number = BigInt(`0x${look.before?.name.slice(32, 48) ?? '0'}`)
-  if (look.before === null || number !== BigInt.asUintN(64, ino)) return null
-  const { end, tail } = await wholeLines(handle, Number(size))
-  return { handle, name: look.before.name, end, version: versionOf({ name: look.before.name, size: end }, tail) }
+/** Null where the path has named more than one file meanwhile. */
+async function describe(path: string, before: Report, handle: FileHandle): Promise<Opened | null> {
+  const facts = await handle.stat()
+  if (!facts.isFile()) throw unreadable(path, new Error('it is no regular file'))
+  const after = await look(path)
+  const name = before.before?.name
+  if (name === undefined || after.before?.name !== name) return null
+  const { end, tail } = await wholeLines(handle, facts.size)
+  return { handle, name, end, version: versionOf({ name, size: end }, tail) }
+}
+
+async function look(path: string): Promise<Report> {
+  const report = await change({ task: 'look', path })
+  if (report.failure !== null) throw unreadable(path, report.failure)
+  return report
+}
+
+function unreadable(path: string, cause: unknown): SessionError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new SessionError('ERR_SESSION_SYSTEM', `${path} cannot be read: ${why}`, { path, cause })
 }
 
 /** Where the last whole line ends, and the bytes before that. */
@@ -155,35 +167,26 @@ async function wholeLines(handle: FileHandle, size: number): Promise<{ end: numb
 }
 
 async function isReplaced(path: string, { name }: Opened, read: number): Promise<boolean> {
-  const { before, failure } = await change({ task: 'look', path })
-  if (failure !== null) throw failure
+  const { before } = await look(path)
   if (before === null) return name !== ''
   return before.name !== name || before.size < read
 }
 
-/** Tells when something in the folder of a file may have changed. */
-class FolderChanges {
-  private readonly name: string
+/** Resolves again and again when there may be something new in a file. */
+class FileChanges {
   private readonly signals: readonly AbortSignal[]
-  private watcher: FSWatcher | null = null
+  private readonly unlisten: (() => void)[]
+  private readonly folder = new FolderWatch(() => this.note())
   private changed = false
   private wake: (() => void) | null = null
 
   constructor(path: string, signals: readonly AbortSignal[]) {
-    this.name = basename(path)
     this.signals = signals
-    for (const signal of signals) signal.addEventListener('abort', this.note)
-    try {
-      this.watcher = watch(dirname(path), (_event, name) => {
-        if (name === null || name === this.name) this.note()
-      })
-      this.watcher.on('error', () => {}) // then there is patience
-    } catch {
-      // Nothing to be watched, or no more watches to be had.
-    }
+    this.unlisten = signals.filter(({ aborted }) => !aborted).map((signal) => onAbort(signal, () => this.note()))
+    this.folder.follow(path)
   }
 
-  /** Resolves to true when there may be something new, to false when a signal has aborted. */
+  /** To true when there may be something new, to false when a signal has aborted. */
   async next(): Promise<boolean> {
     if (!this.changed && !this.aborted) {
       await new Promise<void>((resolve) => {
@@ -200,15 +203,15 @@ class FolderChanges {
   }
 
   close(): void {
-    this.watcher?.close()
-    for (const signal of this.signals) signal.removeEventListener('abort', this.note)
+    this.folder.close()
+    for (const unlisten of this.unlisten) unlisten()
   }
 
   private get aborted(): boolean {
     return this.signals.some(({ aborted }) => aborted)
   }
 
-  private readonly note = (): void => {
+  private note(): void {
     this.changed = true
     this.wake?.()
   }

@@ -14,7 +14,7 @@ import { tellStore } from './store-events.js'
 import { temporaryName } from './store-leftovers.js'
 import type { StoreSettings } from './store-options.js'
 import { Draft } from './store-text.js'
-import { keepAside } from './unreadable.js'
+import { saveAside } from './aside.js'
 
 /** What updates make of a draft; how many succeeded. Called again where somebody who does not keep the lock was faster. */
 export type Apply<T> = (draft: Draft<T>) => { readonly draft: Draft<T>; readonly applied: number }
@@ -110,7 +110,7 @@ export class StoreFile<T> {
       return { draft, text: found.before === null ? null : text, anew: false }
     } catch (cause) {
       if (!anew || !isUnreadable(cause)) throw cause
-      const aside = await keepAside(changes, path, found.seen)
+      const aside = await saveAside(changes, path, 'corrupt', found.seen)
       tellStore({ kind: 'unreadable', path, bytes: found.seen.length, aside, cause })
     }
     return { draft: new Draft(form, this.textOf({ ...sight, file: null })), text: null, anew: true }

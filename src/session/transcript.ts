@@ -1,11 +1,11 @@
 // A file of JSON values, one on a line, that many lanes and processes append to at once.
 import { path as pathText } from '../arguments.js'
-import { change, isOfEarlierBoot, requestFor, underHold, type Changes, type Request } from '../door.js'
+import { SystemError, change, isOfEarlierBoot, requestFor, underHold, type Changes, type Request } from '../door.js'
 import { invalidType } from '../errors.js'
 import { acquire, isLockError, type Hold, type Owner } from '../index.js'
 import { discard, othersOf, prepare, putInPlace } from './compact.js'
 import { encode } from './encode.js'
-import { SessionError } from './errors.js'
+import { isSessionError, SessionError } from './errors.js'
 import { LaneQueue } from './lane-queue.js'
 import { Snapshot } from './snapshot.js'
 import {
@@ -37,17 +37,20 @@ export async function openTranscript<T = unknown>(
   file: string | URL,
   options?: TranscriptOptions,
 ): Promise<Transcript<T>> {
-  const settings = settingsOf(options)
-  const { timeout, maxHold, lockfile, label } = settings
+  const wanted = settingsOf(options)
+  const { timeout, maxHold, lockfile, label } = wanted
   const request = requestFor(pathText('file', file), { timeout, maxHold, lockfile, label })
+  // What a relative name means does not change with a later chdir().
+  const settings = lockfile === undefined ? wanted : { ...wanted, lockfile: request.file.lockfile }
   const writer = new Writer({ synced: settings.durability !== 'none', mode: settings.mode }, isOfEarlierBoot(request))
   const transcript = new Transcript<T>(request, settings, writer)
   await verify(request.file.target)
   const { before, seen, failure } = await change({ task: 'look', path: request.file.target, tail: true })
   if (failure !== null) throw refusal(request.file.target, failure)
   if (before !== null && seen.length > 0 && seen.at(-1) !== NEWLINE) {
+    // What cannot be done now, because others keep the lock or there is no space, the first append will do or refuse.
     await transcript.mend().catch((error: unknown) => {
-      if (!isLockError(error, 'ERR_LOCK_TIMEOUT')) throw error // else the first append mends it
+      if (!isLockError(error, 'ERR_LOCK_TIMEOUT') && !isSessionError(error, 'ERR_SESSION_SYSTEM')) throw error
     })
   }
   return transcript
@@ -62,6 +65,8 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   private readonly lanes: LaneQueue
   /** Of owners that hold the lock themselves. */
   private readonly owners = new Map<Owner, LaneQueue>()
+  /** What goes on under holds of its own. */
+  private others = 0
   private readonly closing = new AbortController()
   private watchers: { readonly done: () => boolean; readonly tell: () => void }[] = []
 
@@ -131,7 +136,7 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   async compact(values: Iterable<T>, options: CompactOptions): Promise<string> {
     const { expect, ...wait } = compactOptions(options)
     this.refuseIfClosed()
-    const text = this.encodeAll([...values], 'values')
+    const text = this.encodeAll(listed(values), 'values')
     const synced = this.settings.durability !== 'none'
     const fresh = await prepare(this.path, text, this.settings.mode, synced)
     try {
@@ -145,6 +150,7 @@ export class Transcript<T = unknown> implements AsyncDisposable {
       return version
     } catch (error) {
       await discard(fresh)
+      if (error instanceof SessionError && error.cause instanceof SystemError) this.writer.heed(this.path, error.cause)
       throw error
     }
   }
@@ -169,7 +175,8 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   /** Waits for what was queued, and takes no more. Loops that follow end. */
   async close(): Promise<void> {
     this.closing.abort()
-    await this.when(() => [this.lanes, ...this.owners.values()].every(({ entries }) => entries === 0))
+    const queues = (): LaneQueue[] => [this.lanes, ...this.owners.values()]
+    await this.when(() => this.others === 0 && queues().every(({ entries }) => entries === 0))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -185,7 +192,7 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     const { expect, ...wait } = appendOptions(options)
     this.refuseIfClosed()
     const text = this.encodeAll(values, name)
-    if (values.length === 0) return await this.version()
+    if (values.length === 0 && expect === undefined) return await this.version()
     const size = Buffer.byteLength(text)
     return await this.queueFor(wait.owner).add({ ...wait, text, lines: values.length, size, expect })
   }
@@ -229,8 +236,14 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   /** Something that is not an append, under a hold of its own. */
   private async alone<R>(wait: WaitOptions, work: (changes: Changes, hold: Hold) => Promise<R>): Promise<R> {
     const { timeout, maxHold, lockfile, label } = this.settings
-    const hold = await acquire(this.path, { timeout, maxHold, lockfile, label, ...wait })
-    return await underHold(hold, (changes) => work(changes, hold))
+    this.others++
+    try {
+      const hold = await acquire(this.path, { timeout, maxHold, lockfile, label, ...wait })
+      return await underHold(hold, (changes) => work(changes, hold))
+    } finally {
+      this.others--
+      this.changed()
+    }
   }
 
   private changed(): void {
@@ -257,6 +270,11 @@ export class Transcript<T = unknown> implements AsyncDisposable {
       throw new SessionError('ERR_SESSION_CLOSED', `The transcript is closed: ${this.path}`, { path: this.path })
     if (this.writer.failure !== null) throw this.writer.failure
   }
+}
+
+function listed<T>(values: Iterable<T>): T[] {
+  if (typeof values === 'object' && Symbol.iterator in values) return [...values]
+  throw invalidType('values', 'an iterable of values', values)
 }
 
 /** After a failed sync: whether the device still has what was acknowledged. Asked once; then the caller knows. */

@@ -1,10 +1,9 @@
 // The values that a store has one after the other, whoever writes them. The system tells of what happens in the folder; now
 // and then the file is looked at all the same, because not every filesystem tells, and no system tells everything.
 import { Buffer } from 'node:buffer'
-import { watch as watchFolder, type FSWatcher } from 'node:fs'
-import { basename, dirname } from 'node:path'
 
-import type { FileState } from '../door.js'
+import { onAbort, type FileState } from '../door.js'
+import { FolderWatch } from './folder-watch.js'
 import { isMissingFile, isUnreadable, type Sight, type StoreFile } from './store-file.js'
 
 /** Between two looks at a file of which nobody tells anything, in milliseconds. */
@@ -16,6 +15,7 @@ export class Watch<T> implements AsyncIterableIterator<T> {
   private readonly signal: AbortSignal | undefined
   private readonly ended: (watch: Watch<T>) => void
   private over = false
+  private unlisten: (() => void) | null = null
   /** Why to look next, if there is a reason. */
   private reason: 'told' | 'poll' | null = 'told'
   private wake: (() => void) | null = null
@@ -30,7 +30,7 @@ export class Watch<T> implements AsyncIterableIterator<T> {
     this.values = this.follow(file, restore)
     this.signal = signal
     this.ended = ended
-    signal?.addEventListener('abort', this.end)
+    if (signal?.aborted === false) this.unlisten = onAbort(signal, this.end)
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
@@ -51,7 +51,7 @@ export class Watch<T> implements AsyncIterableIterator<T> {
   readonly end = (): void => {
     if (this.over) return
     this.over = true
-    this.signal?.removeEventListener('abort', this.end)
+    this.unlisten?.()
     this.folder.close()
     this.ended(this)
     this.wake?.()
@@ -124,50 +124,4 @@ function isSame(one: Sight, other: Sight): boolean {
 
 function nameOf(file: FileState | null): string | undefined {
   return file?.name
-}
-
-class FolderWatch {
-  private readonly tell: () => void
-  private path = ''
-  private watcher: FSWatcher | null = null
-  private closed = false
-
-  constructor(tell: () => void) {
-    this.tell = tell
-  }
-
-  get watched(): boolean {
-    return this.watcher !== null
-  }
-
-  /** Watches what happens to the file at `path`, if that can be watched. True where it has begun just now. */
-  follow(path: string): boolean {
-    if (this.closed || (path === this.path && this.watcher !== null)) return false
-    this.watcher?.close()
-    this.watcher = null
-    this.path = path
-    const name = basename(path).normalize()
-    try {
-      const watcher = watchFolder(dirname(path), (_, changed) => {
-        if (changed === null || changed.normalize() === name) this.tell()
-      })
-      watcher.on('error', () => this.lose(watcher))
-      this.watcher = watcher
-    } catch {
-      return false // the folder is missing, or too many are watched: the next look tries again
-    }
-    return true
-  }
-
-  close(): void {
-    this.closed = true
-    this.watcher?.close()
-    this.watcher = null
-  }
-
-  private lose(watcher: FSWatcher): void {
-    watcher.close()
-    if (this.watcher === watcher) this.watcher = null
-    this.tell()
-  }
 }

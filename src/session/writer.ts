@@ -1,6 +1,6 @@
 // Writes one batch of lines under the lock, and says what became of each. The common case is one native call that ends the
 // lock as well; everything below it is for files that somebody else touches, and for devices that fail.
-import type { Changes, FileState, Report } from '../door.js'
+import { SystemError, type Changes, type FileState, type Report } from '../door.js'
 import { SessionError } from './errors.js'
 import { tellTranscript } from './events.js'
 import { repair } from './repair.js'
@@ -24,6 +24,8 @@ export interface WriterOptions {
 }
 
 const NEWLINE = 10
+/** So often in a row may others keep a batch from being written, before its callers are told. */
+const MOST_TRIES = 1000
 const NOTHING = new Uint8Array(0)
 
 /** Where a batch begins. */
@@ -38,6 +40,8 @@ export class Writer {
   private readonly options: WriterOptions
   /** The file after the last batch, which ends with a newline. */
   private known: Start | null = null
+  /** The file whose name is on the device. */
+  private named = ''
   /** Why nothing is written any more. */
   private broken: SessionError | null = null
   /** The last version that a caller was told, with its path: what the device must have. */
@@ -62,10 +66,21 @@ export class Writer {
   async write(changes: Changes, path: string, entries: readonly Entry[], abandoned: boolean): Promise<void> {
     this.orphaned ||= abandoned
     let rest = entries
-    while (rest.length > 0) {
+    for (let tries = 0; rest.length > 0; tries++) {
       if (this.broken !== null) throw this.broken
+      if (tries === MOST_TRIES) throw unwritable(path)
+      const before = rest.length
       rest = await this.writeSome(changes, path, rest)
+      if (rest.length < before) tries = 0
     }
+  }
+
+  /** Nothing is written any more, if after such a failure nobody knows what the device has. */
+  heed(path: string, failure: Report['failure'], bytes = 0): void {
+    if (failure === null || !isFinal(failure)) return
+    const why = `${path} takes no more lines: an earlier write could not be made durable. Open it again`
+    this.broken = new SessionError('ERR_SESSION_FAILED', why, { path, undone: true, cause: failure })
+    tellTranscript({ kind: 'failed', path, bytes, aside: null, cause: failure })
   }
 
   /** Ends a torn line, where there is one. */
@@ -98,6 +113,7 @@ export class Writer {
         return entries.slice(1)
       }
       exact = look.before
+      this.orphaned = false
       this.known = look.before === null ? null : { ...look.before, tail: look.seen }
     }
 
@@ -105,12 +121,14 @@ export class Writer {
     const { synced, mode } = this.options
     const expected = exact === undefined ? 'any' : exact === null ? 'absent' : 'exact'
     const known = this.known
+    const folder = synced && known?.name !== this.named
     const report = await changes.make(
-      { task: 'append', path, bytes, expected, known, synced, mode },
+      { task: 'append', path, bytes, expected, known, synced, folder, mode },
       later.length === 0,
     )
     switch (report.came) {
       case 'done':
+        this.named = report.after?.name ?? ''
         this.settle(path, group, bytes, start(report, known))
         return later
       case 'torn':
@@ -130,13 +148,12 @@ export class Writer {
     const { before: file, seen: tail } = report
     if (file === null) return
     this.known = null
-    await repair(changes, {
-      path,
-      file,
-      tail,
-      abandoned: this.orphaned,
-      synced: this.options.synced,
-    })
+    try {
+      await repair(changes, { path, file, tail, abandoned: this.orphaned, synced: this.options.synced })
+    } catch (error) {
+      if (error instanceof SessionError && error.cause instanceof SystemError) this.heed(path, error.cause)
+      throw error
+    }
   }
 
   /** The bytes were added in one piece after `start`. */
@@ -210,15 +227,16 @@ export class Writer {
     const message = `${path} cannot be written: ${failure?.message ?? 'unknown failure'}`
     const error = new SessionError('ERR_SESSION_SYSTEM', message, { path, undone, cause: failure })
     if (!undone) tellTranscript({ kind: 'fragment', path, bytes: sizeOf(group), aside: null, cause: failure })
-    if (failure !== null && isFinal(failure)) {
-      const why = `${path} takes no more lines: an earlier write could not be made durable. Open it again`
-      this.broken = new SessionError('ERR_SESSION_FAILED', why, { path, undone: true, cause: failure })
-      tellTranscript({ kind: 'failed', path, bytes: sizeOf(group), aside: null, cause: failure })
-    }
+    this.heed(path, failure, sizeOf(group))
     // Last: who hears of it finds the transcript as it is from now on.
     for (const entry of group) entry.reject(error)
     return later
   }
+}
+
+function unwritable(path: string): SessionError {
+  const message = `${path} cannot be written: others who do not keep the lock change it again and again`
+  return new SessionError('ERR_SESSION_SYSTEM', message, { path, undone: false })
 }
 
 /** After such a failure the system may say that all is well, and have lost what it could not write. */
