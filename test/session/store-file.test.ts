@@ -233,12 +233,12 @@ describe('a file that is begun anew', () => {
     const file = newFile('{}')
     await using store = await openStore<Sessions>(file, anew)
     for (const round of [1, 2, 3]) {
-      writeFileSync(file, `{"cut${round}`)
+      writeFileSync(file, `{"cut${round}\n`)
       await store.read()
     }
     const names = ['', '-2', '-3'].map((count) => `sessions.json.corrupt-20261121T150000007Z${count}`)
     expect(others(file).sort()).toEqual(names)
-    expect(names.map((name) => text(join(dirname(file), name)))).toEqual(['{"cut1', '{"cut2', '{"cut3'])
+    expect(names.map((name) => text(join(dirname(file), name)))).toEqual(['{"cut1\n', '{"cut2\n', '{"cut3\n'])
   })
 
   test('needs something to begin with', async () => {
