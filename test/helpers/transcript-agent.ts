@@ -145,3 +145,20 @@ export async function slowWriter(path: string): Promise<{ agent: TranscriptAgent
   const opens = () => (existsSync(log) ? readFileSync(log, 'latin1').split('O_APPEND').length - 1 : 0)
   return { agent, begun: () => until('the file is open for writing', () => opens() > 0) }
 }
+
+/** A process that stops between its look at the last bytes of the file for its first append and the write, until it is told to go on. */
+export async function stoppedBeforeWrite(
+  path: string,
+): Promise<{ agent: TranscriptAgent; goOn: () => void; stopped: () => Promise<void> }> {
+  const log = join(scratch(), 'log')
+  // The first two looks are those of open() and version().
+  const stop = ['-e', 'trace=pread64', '-e', 'inject=pread64:signal=SIGSTOP:when=3']
+  const agent = await TranscriptAgent.startThrough('strace', '-f', '-qq', '-o', log, '-P', path, ...stop)
+  const pid = await agent.ask<number>('pid')
+  const isStopped = () => existsSync(log) && readFileSync(log, 'latin1').includes('stopped by SIGSTOP')
+  return {
+    agent,
+    stopped: () => until('it stops', isStopped),
+    goOn: () => void process.kill(pid, 'SIGCONT'),
+  }
+}

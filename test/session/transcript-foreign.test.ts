@@ -11,7 +11,7 @@ import { tryAcquire } from '../../src/index.js'
 import type { Transcript } from '../../src/session.js'
 import { missing } from '../helpers/capabilities.js'
 import { file } from '../helpers/target.js'
-import { slowWriter, strace } from '../helpers/transcript-agent.js'
+import { stoppedBeforeWrite, strace } from '../helpers/transcript-agent.js'
 import { asides, fresh, linesOf, opened, transcriptEvents, valuesIn } from '../helpers/transcript.js'
 
 const PROGRAM = fileURLToPath(new URL('../fixtures/transcript-foreign.mjs', import.meta.url))
@@ -195,14 +195,15 @@ describe('in the moment between our look at the file and our write to it', () =>
   async function write(meanwhile: (path: string) => void): Promise<{ path: string; content: string }> {
     const path = file()
     writeFileSync(path, BEFORE)
-    const { agent, begun } = await slowWriter(path)
+    const { agent, stopped, goOn } = await stoppedBeforeWrite(path)
     const key = await agent.open(path)
     const hold = tryAcquire(path)
     const appended = agent.appendMany(key, 'a', 0, 5)
     await agent.ask('version', key) // they are queued
     hold?.release()
-    await begun()
+    await stopped()
     meanwhile(path)
+    goOn()
     const versions = await appended
     // The last one that was written has the version of the file.
     expect(versions).toContain(await agent.ask('version', key))

@@ -196,6 +196,20 @@ describe('read({ follow: true })', () => {
     await lines.leave()
   })
 
+  test('reads again what has come in the place of a half line that was cut off', async () => {
+    const transcript = await fresh()
+    await transcript.append(1)
+    const lines = taker(transcript.read({ follow: true }))
+    expect(await lines.next()).toBe(1)
+    const next = lines.next()
+    appendFileSync(transcript.path, '{"half":')
+    await mustStayBlocked(next)
+    truncateSync(transcript.path, 2)
+    appendFileSync(transcript.path, '"longer than the half"\n')
+    expect(await next).toBe('longer than the half')
+    await lines.leave()
+  })
+
   test('says that another file is there after a compaction, and begins that one', async () => {
     const transcript = await fresh()
     const version = await transcript.appendAll([1, 2, 3])
