@@ -1,12 +1,9 @@
 // Puts a shorter file in the place of a transcript. The new file is written without the lock, however long that takes; under
 // it, it is only checked that the old one is what the values were made of, and what was appended since is carried over.
-import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-
 import { change, type Changes, type Report } from '../door.js'
 import { SessionError } from './errors.js'
 import { tellTranscript } from './events.js'
+import { newFileFor, newFilesOf } from './new-file.js'
 import { hashedFrom, isHashed, NO_FILE, parseVersion, versionOf, type Version } from './version.js'
 
 export interface Compaction {
@@ -17,11 +14,9 @@ export interface Compaction {
   readonly synced: boolean
 }
 
-const SUFFIX = '.compacted'
-
 /** Writes the new file beside the old one, under a name that nobody can guess. */
 export async function prepare(path: string, text: string, mode: number, synced: boolean): Promise<string> {
-  const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(16).toString('hex')}${SUFFIX}`)
+  const fresh = newFileFor(path, 'compacted')
   const bytes = Buffer.from(text)
   const report = await change({ task: 'append', path: fresh, expected: 'absent', bytes, mode, synced })
   // Another compaction that has succeeded meanwhile removes it: this one will find another file.
@@ -39,12 +34,7 @@ export async function discard(fresh: string): Promise<void> {
  * for the file that is gone by then, and would be refused. So nothing stays of compactions whose process died.
  */
 export async function othersOf(path: string, fresh: string): Promise<string[]> {
-  const prefix = `.${basename(path)}.`
-  const names = await readdir(dirname(path))
-  return names
-    .filter((name) => name.startsWith(prefix) && /^[0-9a-f]{32}\.compacted$/.test(name.slice(prefix.length)))
-    .map((name) => join(dirname(path), name))
-    .filter((other) => other !== fresh)
+  return (await newFilesOf(path, 'compacted')).filter((other) => other !== fresh)
 }
 
 /** Under the lock. Answers with the new version. */

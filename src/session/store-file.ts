@@ -11,7 +11,7 @@ import { getSystemErrorMap } from 'node:util'
 import { change, SystemError, type Changes, type FileState, type Report } from '../door.js'
 import { SessionError } from './errors.js'
 import { tellStore } from './store-events.js'
-import { temporaryName } from './store-leftovers.js'
+import { newFileFor } from './new-file.js'
 import type { StoreSettings } from './store-options.js'
 import { Draft } from './store-text.js'
 import { saveAside } from './aside.js'
@@ -119,7 +119,7 @@ export class StoreFile<T> {
   private replace(changes: Changes, path: string, known: FileState | null, text: string): Promise<Report> {
     const { mode, synced } = this.settings
     const bytes = Buffer.from(text)
-    const other = temporaryName(path)
+    const other = newFileFor(path, 'tmp')
     const expected = known === null ? 'absent' : 'exact'
     return changes.make({ task: 'replace', path, other, bytes, expected, known, from: EVERYTHING, synced, mode }, true)
   }

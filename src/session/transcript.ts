@@ -63,9 +63,9 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   private readonly settings: Settings
   private readonly writer: Writer
   private readonly lanes: LaneQueue
-  /** Of owners that hold the lock themselves. */
+  /** Of owners that hold locks themselves. */
   private readonly owners = new Map<Owner, LaneQueue>()
-  /** What goes on under holds of its own. */
+  /** Compactions that go on. */
   private others = 0
   private readonly closing = new AbortController()
   private watchers: { readonly done: () => boolean; readonly tell: () => void }[] = []
@@ -137,21 +137,12 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     const { expect, ...wait } = compactOptions(options)
     this.refuseIfClosed()
     const text = this.encodeAll(listed(values), 'values')
-    const synced = this.settings.durability !== 'none'
-    const fresh = await prepare(this.path, text, this.settings.mode, synced)
+    this.others++
     try {
-      const others = await othersOf(this.path, fresh)
-      const version = await this.alone(wait, async (changes, { path, recoveredFrom }) => {
-        // Only the first to have the lock after a dead holder is told of him.
-        if (recoveredFrom !== null) await this.writer.mend(changes, path, true)
-        return await putInPlace(changes, { path, fresh, expect, synced })
-      })
-      for (const other of others) await discard(other)
-      return version
-    } catch (error) {
-      await discard(fresh)
-      if (error instanceof SessionError && error.cause instanceof SystemError) this.writer.heed(this.path, error.cause)
-      throw error
+      return await this.replace(text, expect, wait)
+    } finally {
+      this.others--
+      this.changed()
     }
   }
 
@@ -188,6 +179,25 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     await this.alone({}, (changes, hold) => this.writer.mend(changes, hold.path, hold.recoveredFrom !== null))
   }
 
+  private async replace(text: string, expect: string, wait: WaitOptions): Promise<string> {
+    const synced = this.settings.durability !== 'none'
+    const fresh = await prepare(this.path, text, this.settings.mode, synced)
+    try {
+      const others = await othersOf(this.path, fresh)
+      const version = await this.alone(wait, async (changes, { path, recoveredFrom }) => {
+        // Only the first to have the lock after a dead holder is told of him.
+        if (recoveredFrom !== null) await this.writer.mend(changes, path, true)
+        return await putInPlace(changes, { path, fresh, expect, synced })
+      })
+      for (const other of others) await discard(other)
+      return version
+    } catch (error) {
+      await discard(fresh)
+      if (error instanceof SessionError && error.cause instanceof SystemError) this.writer.heed(this.path, error.cause)
+      throw error
+    }
+  }
+
   private async write(values: readonly T[], name: string, options: AppendOptions | undefined): Promise<string> {
     const { expect, ...wait } = appendOptions(options)
     this.refuseIfClosed()
@@ -216,12 +226,12 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     throw new SessionError('ERR_SESSION_VALUE', message, { path: this.path })
   }
 
-  /** An owner that holds the lock cannot queue behind those who wait for it. */
+  /** An owner that holds a lock may hold this one, or wait for it in a circle: it asks by itself. */
   private queueFor(owner: Owner | undefined): LaneQueue {
     if (owner === undefined) return this.lanes
     const own = this.owners.get(owner)
     if (own !== undefined) return own
-    if (!owner.holds.some(({ lockfile }) => lockfile === this.request.file.lockfile)) return this.lanes
+    if (owner.holds.length === 0) return this.lanes
     const queue = this.newQueue(owner)
     this.owners.set(owner, queue)
     return queue
@@ -236,14 +246,8 @@ export class Transcript<T = unknown> implements AsyncDisposable {
   /** Something that is not an append, under a hold of its own. */
   private async alone<R>(wait: WaitOptions, work: (changes: Changes, hold: Hold) => Promise<R>): Promise<R> {
     const { timeout, maxHold, lockfile, label } = this.settings
-    this.others++
-    try {
-      const hold = await acquire(this.path, { timeout, maxHold, lockfile, label, ...wait })
-      return await underHold(hold, (changes) => work(changes, hold))
-    } finally {
-      this.others--
-      this.changed()
-    }
+    const hold = await acquire(this.path, { timeout, maxHold, lockfile, label, ...wait })
+    return await underHold(hold, (changes) => work(changes, hold))
   }
 
   private changed(): void {
