@@ -277,7 +277,8 @@ export class Transcript<T = unknown> implements AsyncDisposable {
 }
 
 function listed<T>(values: Iterable<T>): T[] {
-  if (typeof values === 'object' && Symbol.iterator in values) return [...values]
+  const given: unknown = values
+  if (typeof given === 'object' && given !== null && Symbol.iterator in given) return [...values]
   throw invalidType('values', 'an iterable of values', values)
 }
 
