@@ -72,7 +72,7 @@ export class StoreText<T> {
 
   private written(name: string, value: unknown): Draft<T> {
     const { path, rules } = this
-    const text = encode(path, name, value, rules.indent) + '\n'
+    const text = encode(path, name, value, rules.indent)
     if (rules.validate === undefined) return new Draft(this, text)
     // What will be read, not what was given: toJSON() and JSON's own rules come between.
     const again: unknown = JSON.parse(text)
@@ -101,20 +101,26 @@ export class StoreText<T> {
 
 /** What a store is to have, before it has it. */
 export class Draft<T> {
-  readonly text: string
+  /** Without the newline at its end, which would have every update copy the text before it is parsed. */
+  private readonly json: string
   private readonly form: StoreText<T>
   /** The same, parsed, until somebody takes it. */
   private parsed: { readonly value: T } | null
 
   constructor(form: StoreText<T>, text: string, parsed: { readonly value: T } | null = null) {
     this.form = form
-    this.text = text
+    this.json = text
     this.parsed = parsed
+  }
+
+  /** As the file has it. */
+  get text(): string {
+    return this.json.endsWith('\n') ? this.json : this.json + '\n'
   }
 
   /** Each update gets a value of its own, so that one which throws leaves nothing behind for the next one. */
   take(): T {
-    const { value } = this.parsed ?? { value: this.form.parse(this.text) }
+    const { value } = this.parsed ?? { value: this.form.parse(this.json) }
     this.parsed = null
     return value
   }
