@@ -348,12 +348,11 @@ describe('delete()', () => {
   test('deletes what was queued before with the file, and what comes later is in a new one', async () => {
     const transcript = await fresh()
     const before = transcript.append('before')
-    const deleted = transcript.delete()
-    await Promise.all([before, deleted])
+    await Promise.all([before, transcript.append('too'), transcript.delete()])
     expect(existsSync(transcript.path)).toBe(false)
     expect(existsSync(`${transcript.path}.hold`)).toBe(true)
     expect(await transcript.version()).toBe('none')
-    await transcript.append('after')
+    await Promise.all([transcript.append('gone'), transcript.delete(), transcript.append('after')])
     expect(valuesIn(transcript.path)).toEqual(['after'])
   })
 
