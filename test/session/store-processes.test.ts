@@ -133,7 +133,7 @@ const PROGRAM = fileURLToPath(new URL('../fixtures/store-updates.mjs', import.me
 const PROCESSES = 8
 const LANES = 4
 /** Of one process, in updates; a few get through without one. */
-const MOST_BETWEEN_KILLS = 60
+const MOST_BETWEEN_KILLS = 30
 const UPDATES = Math.ceil(Number(process.env['HOLDFAST_UPDATES'] ?? 40) / LANES)
 
 /** Kills its process again and again, in the middle of what it does, and starts it anew. */
