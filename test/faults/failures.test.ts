@@ -323,7 +323,7 @@ describe('a sync that fails', () => {
   })
 
   test.skipIf(missing(faultable)).for(['open', 'fsync'])(
-    'of the folder of a new file (%s) takes the line back',
+    'of the folder of a new file (%s) takes the line back, and the next line waits for it again',
     async (call) => {
       const { worker: writer, file } = await worker()
       await open(writer, file)
@@ -334,9 +334,10 @@ describe('a sync that fails', () => {
         undone: true,
       })
       expect(contentOf(file)).toBe('')
-      writer.faults.disarm()
+      writer.faults.arm()
       await open(writer, file)
       await writer.ask('append', 2)
+      expect(writer.faults.calls).toContain('fsync .')
       expect(contentOf(file)).toBe('2\n')
     },
   )

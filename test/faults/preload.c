@@ -287,6 +287,11 @@ int rename(const char* from, const char* to) {
   FAULTED(int, of_path("rename", to), real(from, to));
 }
 
+int link(const char* from, const char* to) {
+  REAL(link);
+  FAULTED(int, of_path("link", to), real(from, to));
+}
+
 int unlink(const char* path) {
   REAL(unlink);
   FAULTED(int, of_path("unlink", path), real(path));

@@ -26,6 +26,7 @@ const NAMES = new Map([
   ['pread64', 'read'],
   ['pwrite64', 'write'],
   ['fadvise64', 'fadvise'],
+  ['linkat', 'link'],
   ['renameat', 'rename'],
   ['renameat2', 'rename'],
   ['unlinkat', 'unlink'],
@@ -38,7 +39,7 @@ function callOf(line: string, folder: string): string | null {
   if (call === undefined || rest === undefined || rest.includes('"/proc/self/fd/')) return null
   const paths = [...rest.matchAll(/["<](\/[^">]*)[">]/g)].map((match) => String(match[1]))
   const ours = paths.filter((path) => path === folder || path.startsWith(`${folder}/`))
-  const path = call.startsWith('rename') ? ours[1] : ours[0]
+  const path = /^(rename|link)/.test(call) ? ours[1] : ours[0]
   if (path === undefined) return null
   const name = path === folder ? '.' : path.slice(folder.length + 1)
   if (call !== 'newfstatat') return `${NAMES.get(call) ?? call} ${name}`
