@@ -1,6 +1,6 @@
 // Reading without the lock. What is read is what the file had when reading began: appends only add to it, and a file that
 // is replaced or deleted meanwhile stays readable through its descriptor. The version is that of the last whole line.
-import { constants, open, type FileHandle } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 
 import { change, onAbort, type Report } from '../door.js'
 import { SessionError } from './errors.js'
@@ -124,8 +124,7 @@ async function openFile(path: string): Promise<Opened> {
 
 async function openHandle(path: string): Promise<FileHandle | null> {
   try {
-    // A FIFO must not keep a thread of the pool until somebody writes to it. (Windows has neither.)
-    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    return await open(path, 'r')
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null
     throw unreadable(path, cause)
@@ -134,15 +133,15 @@ async function openHandle(path: string): Promise<FileHandle | null> {
 
 /** Null where the path has named more than one file meanwhile. */
 async function describe(path: string, before: Report, handle: FileHandle): Promise<Opened | null> {
-  const facts = await handle.stat()
-  if (!facts.isFile()) throw unreadable(path, new Error('it is no regular file'))
+  const { size } = await handle.stat()
   const after = await look(path)
   const name = before.before?.name
   if (name === undefined || after.before?.name !== name) return null
-  const { end, tail } = await wholeLines(handle, facts.size)
+  const { end, tail } = await wholeLines(handle, size)
   return { handle, name, end, version: versionOf({ name, size: end }, tail) }
 }
 
+/** Refuses what is no regular file: opening a FIFO would keep a thread of the pool until somebody writes to it. */
 async function look(path: string): Promise<Report> {
   const report = await change({ task: 'look', path })
   if (report.failure !== null) throw unreadable(path, report.failure)
