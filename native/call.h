@@ -92,10 +92,11 @@ class Text {
 struct Bytes {
   Bytes(const Call& call, size_t index) : Bytes(call.env(), call.argument(index)) {}
   Bytes(napi_env env, napi_value value) {
-    napi_get_typedarray_info(env, value, nullptr, &size, &data, nullptr, nullptr);
+    given = napi_get_typedarray_info(env, value, nullptr, &size, &data, nullptr, nullptr) == napi_ok;
   }
   char* chars() const { return static_cast<char*>(data); }
 
+  bool given = false;  // an empty one may have no memory
   void* data = nullptr;
   size_t size = 0;
 };

@@ -305,7 +305,7 @@ bool Buffer::Resize(size_t size) {
 
 bool Buffer::Copy(const void* bytes, size_t size) {
   if (!Resize(size)) return false;
-  memcpy(bytes_, bytes, size);
+  if (size > 0) memcpy(bytes_, bytes, size);
   return true;
 }
 

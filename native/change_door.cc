@@ -118,7 +118,7 @@ napi_value OrderChange(napi_env env, napi_callback_info info) {
   const Bytes ending = wish.Content("ending");
   change->ending.Keep({ending.chars(), ending.size, static_cast<size_t>(wish.Number("prefix"))});
   const Bytes bytes = wish.Content("bytes");
-  if (bytes.data != nullptr && !change->bytes.Copy(bytes.data, bytes.size)) {
+  if (bytes.given && !change->bytes.Copy(bytes.data, bytes.size)) {
     Delete(change);
     napi_throw_error(env, "ENOMEM", "holdfast: out of memory");
     return nullptr;

@@ -5,6 +5,7 @@ export type { SessionErrorCode, SessionErrorDetails } from './session/errors.js'
 export type { TranscriptEvent } from './session/events.js'
 export type { TranscriptLine } from './session/lines.js'
 export type { Snapshot } from './session/snapshot.js'
+export type { StoreEvent } from './session/store-events.js'
 export { openStore, updateJson } from './session/store.js'
 export type {
   Initial,

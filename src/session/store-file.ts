@@ -121,7 +121,7 @@ export class StoreFile<T> {
     const bytes = Buffer.from(text)
     const other = newFileFor(path, 'tmp')
     const expected = known === null ? 'absent' : 'exact'
-    return changes.make({ task: 'replace', path, other, bytes, expected, known, from: EVERYTHING, synced, mode }, true)
+    return changes.make({ task: 'replace', path, other, bytes, expected, known, synced, mode }, true)
   }
 
   private isSafe(file: FileState | null): boolean {

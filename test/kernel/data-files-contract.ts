@@ -201,6 +201,30 @@ export const dataFilesContract: readonly DataFilesCase[] = [
     },
   },
   {
+    title: 'a replacement may be empty',
+    async run(folder) {
+      const path = join(folder, 'file')
+      writeFileSync(path, 'old')
+      const wish: Wish = { task: 'replace', path, other: join(folder, 'fresh'), bytes: new Uint8Array(0), synced: true }
+      assert.deepEqual([(await change(wish)).came, content(path), readdirSync(folder)], ['done', '', ['file']])
+    },
+  },
+  {
+    title: 'a replacement of nothing takes no file’s place',
+    async run(folder) {
+      const path = join(folder, 'file')
+      const wish: Wish = {
+        task: 'replace',
+        path,
+        other: join(folder, 'fresh'),
+        bytes: Buffer.from('new'),
+        expected: 'absent',
+      }
+      assert.deepEqual([(await change(wish)).came, content(path), readdirSync(folder)], ['done', 'new', ['file']])
+      assert.deepEqual([(await change(wish)).came, content(path), readdirSync(folder)], ['differs', 'new', ['file']])
+    },
+  },
+  {
     title: 'a replacement that was made before is put in place as it is',
     async run(folder) {
       const path = join(folder, 'file')
