@@ -146,7 +146,6 @@ void AppendTo(DataFile* file, Change* change, bool created) {
 }
 
 void Append(Change* change) {
-  change->undone = true;
   const Section section(change);
   if (!section.entered()) return;
   DataFile file;
@@ -176,6 +175,7 @@ void Cut(Change* change) {
   change->came = Came::kDiffers;
   if (!IsExpected(change) || !file.valid()) return;
   Result result = file.Cut(change->from);
+  change->undone = !result.done();
   if (result.done() && change->synced) result = file.Sync();
   if (result.done()) result = file.State(&change->after);
   if (!result.done()) return Fail(change, result);
@@ -248,6 +248,7 @@ void PutInPlace(Change* change, DataFile* fresh) {
   if (result.outcome == Outcome::kBusy) return;
   if (!result.done()) return Fail(change, result);
   change->made = true;
+  change->undone = false;
   if (change->synced) result = SyncFolderOf(change->path.c_str());
   if (!result.done()) return Fail(change, result);
   change->came = Came::kDone;
@@ -282,6 +283,7 @@ void Remove(Change* change) {
     if (!IsExpected(change) || !file.valid()) return;
   }
   Result result = RemoveFile(change->path.c_str());
+  change->undone = result.outcome != Outcome::kDone;
   if (result.outcome != Outcome::kFailed && change->synced) result = SyncFolderOf(change->path.c_str());
   if (result.outcome == Outcome::kFailed) return Fail(change, result);
   change->came = Came::kDone;
@@ -310,6 +312,7 @@ bool Buffer::Copy(const void* bytes, size_t size) {
 }
 
 void Make(Change* change) {
+  change->undone = true;  // as long as nothing is done
   switch (change->task) {
     case Task::kLook:
       return Look(change);

@@ -106,7 +106,7 @@ struct Change {
   Came came = Came::kFailed;
   Result failure;
   bool ended = false;   // the lease has
-  bool undone = false;  // nothing is left of what failed
+  bool undone = false;  // nothing of what failed is left in the file, or was done to it
   bool begun = false;   // there was a file, which `before` describes
   bool made = false;    // `after` describes it
   FileState before;

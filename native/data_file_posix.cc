@@ -184,13 +184,17 @@ Result MoveOver(const char* from, const char* path) {
 }
 
 Result MoveTo(const char* from, const char* path) {
-  if (link(from, path) == 0) {
+  const Result linked = Retried("link", [&] { return link(from, path); });
+  if (linked.done()) {
     unlink(from);
-    return {};
+    return linked;
   }
-  if (errno == EEXIST) return Result::Of(Outcome::kBusy);
-  // A filesystem without links: then it is only found out that nothing was there a moment before.
-  return MoveOver(from, path);
+  if (linked.error == -EEXIST) return Result::Of(Outcome::kBusy);
+  // A filesystem without links: then it is only known that nothing was there a moment before.
+  for (const int error : {EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS, EMLINK}) {
+    if (linked.error == -error) return MoveOver(from, path);
+  }
+  return linked;
 }
 
 Result RemoveFile(const char* path) {
@@ -209,10 +213,10 @@ Result SyncFolderOf(const char* path) {
   const int fd = OpenAt(folder, O_RDONLY | O_DIRECTORY);
   free(folder);
   if (fd < 0) return errno == EACCES ? Result() : Failed("open");  // one that may be written, but not read
-  const bool synced = SyncFolder(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
-  const Result result = synced ? Result() : Failed("fsync");
+  const Result result = Retried("fsync", [&] { return SyncFolder(fd); });
   close(fd);
-  return result;
+  const bool cannot = result.error == -EINVAL || result.error == -ENOTSUP;  // so it has no folder that could be lost
+  return cannot ? Result() : result;
 }
 
 }  // namespace holdfast

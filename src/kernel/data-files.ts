@@ -76,7 +76,7 @@ export interface Report {
   readonly failure: SystemError | null
   /** The lease has ended with it. */
   readonly ended: boolean
-  /** Nothing is left in the file of an append that failed. */
+  /** Of a change that failed: nothing was done to the file, or nothing is left of it. */
   readonly undone: boolean
   /** Null where there was no file. */
   readonly before: FileState | null

@@ -22,7 +22,7 @@ export async function prepare(path: string, text: string, mode: number, synced: 
   // Another compaction that has succeeded meanwhile removes it: this one will find another file.
   if (report.came === 'done' || report.after?.linked === false) return fresh
   await discard(fresh)
-  throw failure(path, report)
+  throw failure(path, { ...report, undone: true })
 }
 
 export async function discard(fresh: string): Promise<void> {
@@ -57,7 +57,7 @@ export async function putInPlace(changes: Changes, compaction: Compaction): Prom
   )
   if (report.came === 'differs') throw conflict(path, report)
   const done = report.came === 'done' || report.came === 'foreign'
-  if (!done || report.after === null) throw failure(path, report, report.after === null)
+  if (!done || report.after === null) throw failure(path, report)
   // Of a writer that does not keep the lock, lines were carried over that came in the last moment.
   if (report.came === 'foreign') tellTranscript({ kind: 'foreign', path, bytes: 0, aside: null })
   return versionOf(report.after, report.seen)
@@ -79,7 +79,7 @@ function conflict(path: string, { before }: Report): SessionError {
   return new SessionError('ERR_SESSION_CONFLICT', message, before === null ? { path, version: NO_FILE } : { path })
 }
 
-function failure(path: string, { failure: cause, came }: Report, undone = true): SessionError {
+function failure(path: string, { failure: cause, came, undone }: Report): SessionError {
   const message = `${path} cannot be replaced: ${cause?.message ?? came}`
   return new SessionError('ERR_SESSION_SYSTEM', message, { path, undone, cause })
 }

@@ -111,7 +111,10 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     return this.write([value], 'value', options)
   }
 
-  /** The same for several: they stand together, and all or none of them are written. */
+  /**
+   * The same for several: they stand together, and none of them is written if one cannot be. A process that is killed in the
+   * middle of a write may leave the first of them.
+   */
   appendAll(values: readonly T[], options?: AppendOptions): Promise<string> {
     if (!Array.isArray(values)) return Promise.reject(invalidType('values', 'an array', values))
     return this.write(values, 'values', options)
@@ -151,14 +154,12 @@ export class Transcript<T = unknown> implements AsyncDisposable {
     const wait = waitOptions(options)
     this.refuseIfClosed()
     const work = async (changes: Changes, path: string): Promise<void> => {
-      const { failure, before } = await changes.make(
+      const { failure, undone } = await changes.make(
         { task: 'remove', path, synced: this.settings.durability !== 'none' },
         true,
       )
       if (failure === null) return
-      // It may be gone, and only that not be certain for the device.
-      const untouched = before === null || (await change({ task: 'look', path })).before !== null
-      throw refusal(path, failure, untouched)
+      throw refusal(path, failure, undone) // it may be gone, and only that not be certain for the device
     }
     await this.queueFor(wait.owner).add({ ...wait, text: '', lines: 0, size: 0, expect: undefined, work })
   }

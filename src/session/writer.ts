@@ -40,6 +40,8 @@ export class Writer {
   private readonly options: WriterOptions
   /** The file after the last batch, which ends with a newline. */
   private known: Start | null = null
+  /** Pieces of this batch may be in the file, between others' bytes. */
+  private scattered = false
   /** The file whose name is on the device. */
   private named = ''
   /** Why nothing is written any more. */
@@ -65,6 +67,7 @@ export class Writer {
   /** Settles every entry, unless it throws: the rest is the caller's to settle then. `abandoned`: the last holder died. */
   async write(changes: Changes, path: string, entries: readonly Entry[], abandoned: boolean): Promise<void> {
     this.orphaned ||= abandoned
+    this.scattered = false
     let rest = entries
     for (let tries = 0; rest.length > 0; tries++) {
       if (this.broken !== null) throw this.broken
@@ -101,7 +104,7 @@ export class Writer {
     let exact: FileState | null | undefined
     if (first.expect !== undefined) {
       const look = await changes.make({ task: 'look', path, tail: true })
-      if (look.failure !== null) return this.refuse(path, group, { ...look, undone: true }, later)
+      if (look.failure !== null) return this.refuse(path, group, look, later)
       if (look.before !== null && isTorn(look.seen)) {
         await this.repair(changes, path, look)
         return entries
@@ -184,6 +187,7 @@ export class Writer {
   ): Promise<readonly Entry[]> {
     this.known = null
     const rewritten = (entries: readonly Entry[]): readonly Entry[] => {
+      this.scattered = true
       tellTranscript({ kind: 'rewritten', path, bytes: sizeOf(entries), aside: null })
       return entries
     }
@@ -192,7 +196,7 @@ export class Writer {
     const start = Math.min(before?.size ?? 0, Math.max(0, after.size - bytes.length))
     const from = Math.max(0, start - ENOUGH)
     const look = await changes.make({ task: 'look', path, from, most: Math.max(0, after.size - from) })
-    if (look.failure !== null) return this.refuse(path, group, look, [])
+    if (look.failure !== null) return this.refuse(path, group, { ...look, undone: false }, [])
     if (look.before?.name !== after.name) {
       // Renamed away, with all of it inside. Nobody will ever expect a version of a file that is not here.
       this.settle(path, group, bytes, { name: after.name, size: start, tail: NOTHING })
@@ -220,10 +224,11 @@ export class Writer {
   private refuse(
     path: string,
     group: readonly Entry[],
-    { failure, undone }: Report,
+    { failure, undone: untouched }: Report,
     later: readonly Entry[],
   ): readonly Entry[] {
     this.known = null
+    const undone = untouched && !this.scattered
     const message = `${path} cannot be written: ${failure?.message ?? 'unknown failure'}`
     const error = new SessionError('ERR_SESSION_SYSTEM', message, { path, undone, cause: failure })
     if (!undone) tellTranscript({ kind: 'fragment', path, bytes: sizeOf(group), aside: null, cause: failure })

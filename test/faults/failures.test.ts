@@ -121,7 +121,7 @@ describe('one call after the other', () => {
       const outcomes = await failEachCall('EINTR', false, attempt)
       const refused = outcomes.filter(({ error }) => error !== null).map(({ call }) => call.split(' ')[0])
       // The others are never interrupted on files of a disk.
-      const never = ['fstat', 'lstat', 'stat', 'statx', 'unlink', 'fsync']
+      const never = ['fstat', 'lstat', 'stat', 'statx', 'unlink']
       expect(refused.filter((call) => !never.includes(call ?? ''))).toEqual([])
     })
   }
