@@ -191,7 +191,8 @@ Result MoveTo(const char* from, const char* path) {
   }
   if (linked.error == -EEXIST) return Result::Of(Outcome::kBusy);
   // A filesystem without links: then it is only known that nothing was there a moment before.
-  for (const int error : {EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS, EMLINK}) {
+  constexpr int kWithout[] = {EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS, EMLINK};
+  for (const int error : kWithout) {
     if (linked.error == -error) return MoveOver(from, path);
   }
   return linked;
