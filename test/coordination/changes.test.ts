@@ -31,7 +31,7 @@ for (const [title, end] of [
     both.world.system.watchdogSleeps = true
     const hold = await both.ours.acquire(FILE, { maxHold: 100 })
     const state = Hold.stateOf(hold)
-    state.beginUse(hold)
+    expect(state.beginUse(hold)).toBe(null)
     const next = both.ours.acquire(FILE)
     end(hold, both)
     await microtasks()
@@ -56,7 +56,7 @@ test('a lease that a change may end is not handed to the next waiter: it asks th
   const { world, ours, theirs, kernel } = pair()
   const hold = await ours.acquire(FILE)
   const state = Hold.stateOf(hold)
-  state.beginUse(hold)
+  expect(state.beginUse(hold)).toBe(null)
   const { lease, ends } = state.claim(true)
   expect(ends).toBe(true)
   const [elsewhere, here] = [theirs.acquire(FILE), ours.acquire(FILE)]
@@ -84,7 +84,7 @@ test('a change ends no lease that somebody may need after it: of a shared hold, 
   const ends = async (options: object, last: boolean): Promise<boolean> => {
     const hold = await ours.acquire(FILE, options)
     const state = Hold.stateOf(hold)
-    state.beginUse(hold)
+    expect(state.beginUse(hold)).toBe(null)
     const claim = state.claim(last)
     state.endUse()
     hold.release()
@@ -94,4 +94,26 @@ test('a change ends no lease that somebody may need after it: of a shared hold, 
   expect(await ends({}, false)).toBe(false)
   expect(await ends({ mode: 'shared' }, true)).toBe(false)
   expect(await ends({ owner: new Owner('lane') }, true)).toBe(false)
+})
+
+test('two holds of one owner make their changes one after another, in the order in which they asked', async () => {
+  const { ours } = pair()
+  const owner = new Owner('lane')
+  const states = []
+  for (let i = 0; i < 3; i++) {
+    const hold = await ours.acquire(FILE, { owner })
+    states.push({ hold, state: Hold.stateOf(hold) })
+  }
+  const order: number[] = []
+  const turns = states.map(async ({ hold, state }, index) => {
+    const turn = state.beginUse(hold)
+    expect(turn === null).toBe(index === 0)
+    await turn
+    order.push(index)
+    await microtasks()
+    expect(order).toHaveLength(index + 1)
+    state.endUse()
+  })
+  await Promise.all(turns)
+  expect(order).toEqual([0, 1, 2])
 })
