@@ -74,21 +74,22 @@ export class StoreFile<T> {
   }
 
   /**
-   * Under the lock of `path`: reads, applies, and replaces if that made a difference. The lock ends with the replacement.
+   * Under the lock of `path`: reads, applies, and replaces if that made a difference. Answers with what the file has then.
+   * The lock ends with the replacement.
    * Whatever was done is on the device then, if that was asked for, even where nothing was left to do.
    */
-  async update(changes: Changes, path: string, apply: Apply<T>): Promise<void> {
+  async update(changes: Changes, path: string, apply: Apply<T>): Promise<Draft<T>> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const found = await changes.make({ task: 'look', path, most: EVERYTHING })
       if (found.failure !== null) throw this.failed('read', found.failure)
       const first = await this.firstDraft(changes, path, found)
       const { draft, applied } = apply(first.draft)
-      if (applied === 0 && !first.anew) return
-      if (draft.text === first.text && this.isSafe(found.before)) return
+      if (applied === 0 && !first.anew) return draft
+      if (draft.text === first.text && this.isSafe(found.before)) return draft
       const report = await this.replace(changes, path, found.before, draft.text)
       if (report.came === 'done') {
         this.synced = this.settings.synced ? report.after : null
-        return
+        return draft
       }
       if (report.came !== 'differs') throw this.failed('replaced', report.failure, report.after !== null)
     }

@@ -7,13 +7,13 @@ import type { StoreFile } from './store-file.js'
 import type { StoreSettings } from './store-options.js'
 import type { Draft, Update } from './store-text.js'
 
-type Outcome<T> = { readonly value: T } | { readonly error: unknown }
+type Outcome = 'applied' | { readonly error: unknown }
 
 class Waiting<T> {
   readonly update: Update<T>
   place: Place | null = null
   /** Of its last application. */
-  outcome: Outcome<T> | null = null
+  outcome: Outcome | null = null
   private readonly resolve: (value: T) => void
   readonly reject: (error: unknown) => void
 
@@ -25,8 +25,8 @@ class Waiting<T> {
 
   apply(draft: Draft<T>): Draft<T> {
     try {
-      const { value, next } = draft.apply(this.update)
-      this.outcome = { value }
+      const next = draft.apply(this.update)
+      this.outcome = 'applied'
       return next
     } catch (error) {
       this.outcome = { error }
@@ -34,21 +34,20 @@ class Waiting<T> {
     }
   }
 
-  settle(): void {
-    if (this.outcome === null) return
-    if ('value' in this.outcome) this.resolve(this.outcome.value)
-    else this.reject(this.outcome.error)
+  settle(written: Draft<T>): void {
+    if (this.outcome === 'applied') this.resolve(written.frozen())
+    else this.fail(null)
   }
 
   /** What it threw itself tells more. */
   fail(error: unknown): void {
-    this.reject(this.outcome !== null && 'error' in this.outcome ? this.outcome.error : error)
+    this.reject(this.outcome !== null && this.outcome !== 'applied' ? this.outcome.error : error)
   }
 }
 
 /**
- * Each update is given what the file has and gives it back, so this is what a batch parses and writes as text at most, in
- * characters: others wait for the lock, and the event loop for its turn.
+ * Where one of a batch throws, each is given what the file has and gives it back, so this is what a batch parses and writes
+ * as text at most, in characters: others wait for the lock, and the event loop for its turn.
  */
 const MOST_TEXT = 16 * 2 ** 20
 
@@ -104,9 +103,9 @@ export class UpdateQueue<T> {
         await underHold(hold, async (changes) => {
           this.take(batch) // an update that must not wait has not waited
           if (batch.length === 0) return
-          await this.file.update(changes, hold.path, (draft) => this.apply(batch, draft))
+          const written = await this.file.update(changes, hold.path, (draft) => this.apply(batch, draft))
+          for (const waiting of batch) waiting.settle(written)
         })
-        for (const waiting of batch) waiting.settle()
       } catch (error) {
         // Of the lock: for all, unless nobody waited for it any more, or it was lost between its grant and its use.
         const again = signal.aborted || isLockError(error, 'ERR_LOCK_LOST')
@@ -121,9 +120,29 @@ export class UpdateQueue<T> {
   private apply(batch: Waiting<T>[], first: Draft<T>): { draft: Draft<T>; applied: number } {
     this.length = first.text.length
     this.take(batch)
+    const draft = this.applyTogether(batch, first) ?? this.applyOneByOne(batch, first)
+    return { draft, applied: batch.filter(({ outcome }) => outcome === 'applied').length }
+  }
+
+  /**
+   * All of them on one value, read and written once. Null where one throws, for nobody knows what it has done to the value;
+   * and where JSON would have changed the value on its way from one to the next.
+   */
+  private applyTogether(batch: Waiting<T>[], first: Draft<T>): Draft<T> | null {
+    try {
+      const draft = first.applyAll(batch.map(({ update }) => update))
+      if (draft !== null) for (const waiting of batch) waiting.outcome = 'applied'
+      return draft
+    } catch {
+      return null
+    }
+  }
+
+  /** Each on a value of its own, so that one which throws rejects alone and leaves nothing behind. */
+  private applyOneByOne(batch: Waiting<T>[], first: Draft<T>): Draft<T> {
     let draft = first
     for (const waiting of batch) draft = waiting.apply(draft)
-    return { draft, applied: batch.filter(({ outcome }) => outcome !== null && 'value' in outcome).length }
+    return draft
   }
 
   /** Their turn has come: from now on they hear of the write, and of nothing else. */

@@ -82,6 +82,10 @@ export class StoreText<T> {
     throw new SessionError('ERR_SESSION_VALUE', message, { path, cause: refusal.cause })
   }
 
+  allows(value: T): boolean {
+    return this.rules.validate === undefined || this.refusalOf(value) === null
+  }
+
   private refusalOf(value: unknown): { why: string; cause?: unknown } | null {
     let answer: unknown
     try {
@@ -106,6 +110,7 @@ export class Draft<T> {
   private readonly form: StoreText<T>
   /** The same, parsed, until somebody takes it. */
   private parsed: { readonly value: T } | null
+  private seen: { readonly value: T } | null = null
 
   constructor(form: StoreText<T>, text: string, parsed: { readonly value: T } | null = null) {
     this.form = form
@@ -118,20 +123,63 @@ export class Draft<T> {
     return this.json.endsWith('\n') ? this.json : this.json + '\n'
   }
 
-  /** Each update gets a value of its own, so that one which throws leaves nothing behind for the next one. */
-  take(): T {
+  /** The value, for everybody to look at and nobody to change. */
+  frozen(): T {
+    this.seen ??= { value: freeze(this.form.parse(this.text)) }
+    return this.seen.value
+  }
+
+  /** A value that is nobody else's. */
+  private take(): T {
     const { value } = this.parsed ?? { value: this.form.parse(this.json) }
     this.parsed = null
     return value
   }
 
-  apply(update: Update<T>): { value: T; next: Draft<T> } {
-    const given = this.take()
-    const returned = update(given)
-    refusePromise('what an update returns', returned)
-    const value = returned === undefined ? given : returned
-    return { value, next: this.form.of(value) }
+  /** Throws where the update does, or where the outcome cannot be written. */
+  apply(update: Update<T>): Draft<T> {
+    return this.form.of(applied(update, this.take()))
   }
+
+  /** One after the other, on one value. Null where one leaves what cannot be written, or would not be read as it is. */
+  applyAll(updates: readonly Update<T>[]): Draft<T> | null {
+    let value = this.take()
+    for (const update of updates) {
+      value = applied(update, value)
+      if (!isPlain(value) || !this.form.allows(value)) return null
+    }
+    return this.form.of(value)
+  }
+}
+
+function applied<T>(update: Update<T>, given: T): T {
+  const returned = update(given)
+  refusePromise('what an update returns', returned)
+  return returned === undefined ? given : returned
+}
+
+/** Whether JSON gives back the very same. It is asked after every update, so it makes nothing on its way. */
+function isPlain(value: unknown): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
+  if (Array.isArray(value)) {
+    for (const part of value) if (!isPlain(part)) return false
+    return true
+  }
+  if (!isPlainObject(value)) return false
+  for (const name in value) if (!isPlain(value[name])) return false
+  return true
+}
+
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}
+
+/** All of it. What JSON gives has no circles. */
+function freeze<V>(value: V): V {
+  if (typeof value !== 'object' || value === null) return value
+  for (const part of Object.values(value)) freeze(part)
+  return Object.freeze(value)
 }
 
 /** Nothing waits for it, so nobody would hear of its end. */

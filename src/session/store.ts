@@ -61,11 +61,11 @@ export class Store<T> implements AsyncDisposable {
    * Changes the value, under the lock: `fn` is given what the file has, and answers with what it is to have. If it answers
    * with undefined, that is the value it was given, which it may have changed.
    *
-   * Resolves when the change is on the device (unless `durability` is `'none'`), to the value as `fn` left it. Updates of
-   * one store are applied in order, but that an owner who holds the lock goes ahead, and those that wait go out together.
-   * One that throws rejects with what it threw, and leaves no trace; so does one whose value JSON cannot carry. `fn` must not
-   * return a promise, or take its time: the lock is held meanwhile. It is called again if somebody who does not keep the
-   * lock has changed the file meanwhile.
+   * Resolves when the change is on the device (unless `durability` is `'none'`), to the value that the file has then, which
+   * is frozen: updates of one store are applied in order, but that an owner who holds the lock goes ahead, and those that
+   * wait go out together. One that throws rejects with what it threw, and leaves no trace; so does one whose value JSON cannot
+   * carry. `fn` must not return a promise, or take its time: the lock is held meanwhile. It is called again if another one
+   * that goes out with it fails, or somebody who does not keep the lock has changed the file meanwhile.
    */
   async update(fn: Update<T>, options?: WaitOptions): Promise<T> {
     if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn)

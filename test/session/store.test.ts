@@ -50,10 +50,10 @@ describe('updates', () => {
     const file = newFile([])
     await using store = await openStore<number[]>(file)
     const lanes = Array.from({ length: 40 }, (_, index) => store.update((value) => [...value, index]))
+    const all = Array.from({ length: 40 }, (_, index) => index)
     const results = await Promise.all(lanes)
-    expect(results[0]).toEqual([0])
-    expect(parsed(file)).toEqual(Array.from({ length: 40 }, (_, index) => index))
-    expect(results.map((value) => value.length)).toEqual(Array.from({ length: 40 }, (_, index) => index + 1))
+    expect(parsed(file)).toEqual(all)
+    for (const [index, value] of results.entries()) expect(value.slice(0, index + 1)).toEqual(all.slice(0, index + 1))
   })
 
   test('that wait for the lock together take it once, and replace the file once', async () => {
@@ -114,12 +114,33 @@ describe('updates', () => {
     expect((await Promise.all(lanes))[1]).toEqual({ seen: 'string', keys: ['at'] })
   })
 
-  test('resolve to a value of their own, which later ones do not touch', async () => {
+  test('resolve to what the file has with all that went out together, which nobody can change', async () => {
+    await using store = await openStore<{ n: number; in: { list: number[] } }>(newFile({ n: 0, in: { list: [1] } }))
+    const grow = (value: { n: number }): void => {
+      value.n++
+    }
+    const [first, second] = await Promise.all([store.update(grow), store.update(grow)])
+    expect([first.n, second]).toEqual([2, first])
+    expect(() => (first.n = 100)).toThrow(TypeError)
+    expect(() => first.in.list.push(2)).toThrow(TypeError)
+    expect(await store.update(grow)).toEqual({ n: 3, in: { list: [1] } })
+    expect(first.n).toBe(2)
+  })
+
+  test('are called again, each with a value of its own, if one of them throws', async () => {
     await using store = await openStore<Count>(newFile({ n: 0 }))
-    const [first, second] = await Promise.all([store.update(add), store.update(add)])
-    expect([first, second]).toEqual([{ n: 1 }, { n: 2 }])
-    first.n = 100
-    expect(await store.read()).toEqual({ n: 2 })
+    const given: number[] = []
+    const lanes = [1, 2, 3].map((lane) =>
+      store.update((value) => {
+        given.push(value.n)
+        value.n += 10 ** lane
+        if (lane === 2) throw new Error('no')
+      }),
+    )
+    const ends = await Promise.allSettled(lanes)
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(await store.read()).toEqual({ n: 1010 })
+    expect(given.slice(-3)).toEqual([0, 10, 10])
   })
 
   test('of several stores of one file lose nothing', async () => {
@@ -168,7 +189,7 @@ describe('an update that fails', () => {
       store.update(add),
     ]
     const [first, second, third] = await Promise.allSettled(lanes)
-    expect(first).toEqual({ status: 'fulfilled', value: { n: 1 } })
+    expect(first).toEqual({ status: 'fulfilled', value: { n: 2 } })
     expect(second).toEqual({ status: 'rejected', reason: thrown })
     expect(third).toEqual({ status: 'fulfilled', value: { n: 2 } })
     expect(parsed(file)).toEqual({ n: 2 })
@@ -404,7 +425,7 @@ describe('an owner', () => {
       store.update((value) => ({ n: value.n + 10 }), { owner }),
       store.update((value) => ({ n: value.n * 2 }), { owner }),
     ])
-    expect(order).toEqual([{ n: 10 }, { n: 20 }])
+    expect(order).toEqual([{ n: 20 }, { n: 20 }])
     expect(hold.held).toBe(true)
     await mustStayBlocked(other)
     hold.release()
