@@ -5,15 +5,14 @@ import { figures, writerContender } from '../lib/writers.mjs'
 
 const OURS = 'holdfast transcript'
 const SYNC = 'fdatasync per line, one after the other'
-const PARALLEL = 'fdatasync per line, lanes in parallel'
-const LOCKFILE = 'proper-lockfile, appendFile, no sync'
+const LOCKFILE = 'proper-lockfile, appendFile, fsync'
 
 const WRITERS = [
   { name: OURS, writer: 'holdfast', options: { durability: 'batch' } },
   { name: SYNC, writer: 'append-and-sync', options: { queued: true } },
-  { name: PARALLEL, writer: 'append-and-sync', options: { queued: false } },
-  { name: LOCKFILE, writer: 'proper-lockfile' },
-  { name: 'proper-lockfile, appendFile, fsync', writer: 'proper-lockfile', options: { flush: true } },
+  { name: 'fdatasync per line, lanes in parallel', writer: 'append-and-sync', options: { queued: false } },
+  { name: 'proper-lockfile, appendFile, no sync', writer: 'proper-lockfile' },
+  { name: LOCKFILE, writer: 'proper-lockfile', options: { flush: true } },
   { name: 'better-sqlite3, WAL, synchronous FULL', writer: 'better-sqlite3', options: { synchronous: 'FULL' } },
   {
     name: 'sonic-boom, fsync, drain awaited',
@@ -51,7 +50,6 @@ async function measure({ folder, quick }, lanes, size) {
     checks: isMain
       ? [
           atLeast(`against ${SYNC}`, timesOf(entries, SYNC), 15, ' ×'),
-          atLeast(`against ${PARALLEL}`, timesOf(entries, PARALLEL), 15, ' ×'),
           atLeast(`against ${LOCKFILE}`, timesOf(entries, LOCKFILE), 50, ' ×'),
         ]
       : [],
