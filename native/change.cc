@@ -150,7 +150,8 @@ void Append(Change* change) {
   if (!section.entered()) return;
   DataFile file;
   if (!Find(change, &file, true)) return;
-  if (change->begun && !(IsKnown(change) && change->expected != Expected::kAbsent) && !SeeTail(change, file, change->before.size)) return;
+  const bool looks = change->begun && !IsKnown(change);
+  if (looks && !SeeTail(change, file, change->before.size)) return;
   change->came = Came::kDiffers;
   if (!IsExpected(change)) return;
   const bool create = !file.valid();

@@ -3,8 +3,8 @@
 //
 // A change under a lease keeps these rules:
 //
-//  1. (A look is no change, and needs no lease.) The lease is guarded from before the file is looked at until nothing more is done to it. Where it has ended, or its
-//     limit has passed, the change is not begun: kLost.
+//  1. The lease is guarded from before the file is looked at until nothing more is done to it. Where it has ended, or its
+//     limit has passed, the change is not begun: kLost. A look is no change, and needs no lease.
 //  2. What must be prepared (the new file of a replacement, and its way to the device) is prepared before the guard.
 //  3. Bytes are appended at the end, wherever that is, and nowhere else: who writes without the lock loses nothing.
 //  4. A file that is not as it was expected is left alone: kDiffers. So is one whose last line has no end: kTorn.

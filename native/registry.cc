@@ -94,7 +94,8 @@ Lease* FindDistant(const Environment* environment, const char* path, Mode mode, 
   for (Lease* lease : leases_by_id) {
     for (; lease != nullptr; lease = lease->next_with_id) {
       if (lease->distant != nullptr && lease->environment == environment && lease->mode == mode &&
-          lease->state == state && (lease->distant->how == How::kLook) == look && strcmp(lease->distant->path.c_str(), path) == 0) {
+          lease->state == state && (lease->distant->how == How::kLook) == look &&
+          strcmp(lease->distant->path.c_str(), path) == 0) {
         return lease;
       }
     }
