@@ -53,7 +53,10 @@ export async function underHold<T>(hold: Hold, work: (changes: Changes) => Promi
   }
 }
 
+/** Most places are left within milliseconds, but not within a turn of the event loop: before that they get no timer. */
+const PATIENCE = 10
 const deadlines = new Deadlines(clock)
+const laterDeadlines = new Deadlines({ ...clock, nextTurn: (task) => void clock.after(PATIENCE, task) })
 
 /** The request that places are for; throws as acquire() would for its arguments. */
 export function requestFor(path: string | URL, options: AcquireOptions): Request {
@@ -99,7 +102,7 @@ export class Place implements OwnedWait, Mortal {
     this.position = position
     this.refuse = refuse
     if (signal !== undefined || owner !== null) refuseIfUnwanted(this.request)
-    if (timeout !== Infinity) deadlines.add(this)
+    if (timeout !== Infinity) (timeout > 2 * PATIENCE ? laterDeadlines : deadlines).add(this)
     if (signal !== undefined) this.unlisten = onAbort(signal, () => this.cancel(signal.reason))
     owner?.addWait(this)
   }

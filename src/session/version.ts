@@ -75,10 +75,10 @@ export class Versions {
 }
 
 function textOf(name: string, size: number, hash: number): string {
-  return `${name}-${size.toString(16)}-${hash.toString(16).padStart(8, '0')}`
+  return `${name}-${size}-${hash}`
 }
 
-const TEXT = /^([0-9a-f]{64})-([0-9a-f]{1,14})-([0-9a-f]{8})$/
+const TEXT = /^([0-9a-f]{64})-(\d{1,15})-(\d{1,10})$/
 
 /** Null for that of no file. */
 export function parseVersion(option: string, version: unknown): Version | null {
@@ -87,5 +87,5 @@ export function parseVersion(option: string, version: unknown): Version | null {
   if (name === undefined || size === undefined || hash === undefined) {
     throw invalidValue(option, 'a version that holdfast gave', version)
   }
-  return { name, size: parseInt(size, 16), hash: parseInt(hash, 16) }
+  return { name, size: Number(size), hash: Number(hash) }
 }
