@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
 import { NativeKernel } from '../../src/kernel/native-kernel.js'
+import { ENOUGH } from '../../src/session/version.js'
 import { scratch } from '../helpers/scratch.js'
 import { dataFilesContract } from './data-files-contract.js'
 
@@ -52,4 +53,11 @@ test.skipIf(!posix)('a link in the last component, a folder and a device are ref
     expect([report.came, report.failure?.code]).toEqual(['failed', code])
   }
   expect(statSync(real).size).toBe(5)
+})
+
+test('what is seen of the end of a file is enough for its version', async () => {
+  const path = join(scratch(), 'file')
+  writeFileSync(path, 'x'.repeat(3 * ENOUGH))
+  const { seen } = await new NativeKernel().change({ task: 'look', path, tail: true }, null)
+  expect(seen.length).toBe(ENOUGH)
 })
