@@ -22,7 +22,7 @@ class QueuedEntry implements Entry {
   readonly expect: string | undefined
   readonly work: Work | undefined
   place: Place | null = null
-  settled = false
+  private settled = false
   private readonly onSettled: (entry: QueuedEntry) => void
   private readonly resolvePromise: (version: string) => void
   private readonly rejectPromise: (error: unknown) => void
