@@ -281,6 +281,29 @@ describe('a sync that fails', () => {
     },
   )
 
+  test.skipIf(missing(faultable))('in a repair ends the transcript too', async () => {
+    const { worker: writer, file } = await worker()
+    await openWithLine(writer, file)
+    appendFileSync(file, '\0\0')
+    writer.faults.arm({ does: 'fail', call: 'fdatasync', file: 'file' })
+    expect(await writer.refusal('append', 2)).toMatchObject({ code: 'ERR_SESSION_SYSTEM', causeSyscall: 'fdatasync' })
+    expect(await writer.refusal('append', 3)).toMatchObject({ code: 'ERR_SESSION_FAILED' })
+    await open(writer, file)
+    await writer.ask('append', 4)
+    expect(contentOf(file)).toBe('1\n4\n')
+  })
+
+  test.skipIf(missing(faultable))('in a compaction ends the transcript too', async () => {
+    const { worker: writer, file } = await worker()
+    await openWithLine(writer, file)
+    const version = await writer.ask<string>('append', 2)
+    // The first one is for the name of the new file, the second for that it has taken the old one's place.
+    writer.faults.arm({ does: 'fail', call: 'fsync', file: '.', at: 2 })
+    const refusal = { code: 'ERR_SESSION_SYSTEM', causeSyscall: 'fsync', undone: false }
+    expect(await writer.refusal('compact', [3], version)).toMatchObject(refusal)
+    expect(await writer.refusal('append', 4)).toMatchObject({ code: 'ERR_SESSION_FAILED' })
+  })
+
   test.skipIf(missing(faultable))('lets those who wait behind it hear of it', async () => {
     const { worker: writer, file } = await worker()
     await openWithLine(writer, file)
