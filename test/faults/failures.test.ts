@@ -235,6 +235,18 @@ describe('a write that fails in the middle', () => {
   )
 })
 
+test.skipIf(missing(faultable))('a new file is glued to nothing that somebody has written to it at once', async () => {
+  const { worker: writer, file } = await worker()
+  await open(writer, file)
+  writer.faults.arm({ does: 'stop', call: 'fstat', file: 'file' })
+  const appended = writer.ask('append', 'ours')
+  await until('it has made the file', () => writer.faults.stopped === 1)
+  appendFileSync(file, '{"theirs":')
+  writer.faults.resume()
+  await appended
+  expect(contentOf(file)).toBe('{"theirs":\n"ours"\n')
+})
+
 /** A write that waits, and then finds the disk full. */
 function stopAndFail(at: number): Fault {
   return { does: 'stop', call: 'write', file: 'file', at, error: 'ENOSPC' }
