@@ -40,13 +40,13 @@ const DIRECTION = [
 ]
 
 export default tseslint.config(
-  { ignores: ['dist', 'build*', 'prebuilds', 'coverage', 'bench/node_modules'] },
+  { ignores: ['**/dist', 'build*', 'prebuilds', 'coverage', 'bench/node_modules'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     plugins: { 'import-x': importX },
-    languageOptions: { parserOptions: { project: ['./test/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: { project: ['./test/tsconfig.json', './examples/gateway/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
     // Imports name what is built, `.js`; what is checked is their sources.
     settings: { 'import-x/resolver-next': [createNodeResolver({ extensionAlias: { '.js': ['.ts', '.js'] } })] },
     rules: {

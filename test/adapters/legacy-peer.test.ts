@@ -1,5 +1,5 @@
 // A mixed roll-out: processes on the adapter and gateways on the lock files of before write the same sessions. The old side is
-// the protocol of the incidents (test/fixtures/incident-lock-file.mjs).
+// the protocol of the incidents (examples/lock-files).
 import fs, { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'

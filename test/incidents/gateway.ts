@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 
 import { onTestFinished } from 'vitest'
 
-import type { LockFileRules } from '../fixtures/incident-lock-file.mjs'
+import type { LockFileRules } from '../../examples/lock-files/lock-files.mjs'
 
 const PROGRAM = fileURLToPath(new URL('../fixtures/incident-gateway.mjs', import.meta.url))
 

@@ -1,0 +1,77 @@
+// What stands in a transcript: one JSON value on each line, and every line has a key of its own, so that anybody who reads
+// the file can tell whether one is missing or there twice.
+
+interface Written {
+  /** Of this line, among all lines of all sessions. */
+  readonly key: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** The process and lane that wrote it. */
+  readonly by: string
+}
+
+/** Somebody said something, and is to be answered. Its key is the sender's: one that is sent again is not a new one. */
+export interface Message extends Written {
+  readonly type: 'message'
+  readonly text: string
+}
+
+/** What was answered to the message with the key `to`; there is one for each. */
+export interface Answer extends Written {
+  readonly type: 'answer'
+  readonly to: string
+  readonly text: string
+  /** No answer could be had; `text` says why. */
+  readonly failed?: true
+  /** So many sub-agents are to work for it, numbered from 0. */
+  readonly agents: number
+}
+
+/** A sub-agent is done; there is one for each sub-agent of an answer. */
+export interface Report extends Written {
+  readonly type: 'report'
+  readonly to: string
+  readonly agent: number
+  readonly text: string
+}
+
+/** What a run says on its way. One that is cut off leaves its notes, and the run that follows it says its own. */
+export interface Note extends Written {
+  readonly type: 'note'
+  readonly to: string
+  readonly text: string
+}
+
+/** A run begins where another one was cut off. */
+export interface Resumed extends Written {
+  readonly type: 'resumed'
+  readonly to: string
+  /** Whose run it was. */
+  readonly from: string
+}
+
+/** Stands for lines that a compaction took out: it names all of them. */
+export interface Summary extends Written {
+  readonly type: 'summary'
+  readonly text: string
+  readonly keys: readonly string[]
+  readonly messages: readonly string[]
+  /** Messages that were answered, in the order of their answers. */
+  readonly answers: readonly string[]
+  /** As reportOf() names them. */
+  readonly reports: readonly string[]
+}
+
+export type Line = Message | Answer | Report | Note | Resumed | Summary
+
+export function reportOf(to: string, agent: number): string {
+  return `${to}/${agent}`
+}
+
+let written = 0
+const THIS_PROCESS = `${process.pid}-${Date.now().toString(36)}`
+
+/** What every line begins with; `by` is its lane. */
+export function stamp(by: string): Written {
+  return { key: `${THIS_PROCESS}-${++written}`, at: Date.now(), by: `${process.pid} ${by}` }
+}
