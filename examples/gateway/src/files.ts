@@ -10,6 +10,8 @@ export interface Files {
   open(session: string): Promise<SessionFiles>
   /** Changes the store, sessions.json. */
   update(change: (store: Store) => void): Promise<void>
+  /** Waits for the browser, which one lane of all processes can use at a time. It is given back by the result, or by the lane's end. */
+  browser(lane: Lane): Promise<() => void>
   close(): Promise<void>
 }
 

@@ -1,0 +1,44 @@
+// A sub-agent's run: it works for an answer that was given, beside the session's next runs and other sub-agents, and all
+// of them write the same transcript.
+import { Conversation, type Task } from './conversation.js'
+import type { Files } from './files.js'
+import type { Lane } from './lanes.js'
+import { stamp } from './lines.js'
+import { textOf } from './log.js'
+import type { Provider } from './provider.js'
+import type { Place } from './run.js'
+
+/** Does the task and reports it, unless that was done already. */
+export async function work(task: Task, { session, files }: Place, shared: Files, provider: Provider, lane: Lane) {
+  const turn = await files.turn(`agent-${task.agent}`, lane)
+  try {
+    const conversation = Conversation.of(await files.read())
+    if (conversation.isReported(task)) return
+    const { to, agent } = task
+    const think = (text: string) => provider.reply({ session, text, lines: conversation.lines }, lane.signal)
+    const note = (text: string) => turn.append({ ...stamp(lane.label), type: 'note', to, text })
+
+    await note((await think(`exec ${agent}`)).text)
+    const giveBack = await shared.browser(lane)
+    try {
+      await note((await think(`browse ${agent}`)).text)
+    } finally {
+      giveBack()
+    }
+    await note((await think(`remember ${agent}`)).text)
+    await turn.append({ ...stamp(lane.label), type: 'report', to, agent, text: 'done' })
+  } finally {
+    turn.end()
+  }
+}
+
+/** The report of a task that cannot be done. */
+export async function abandon(task: Task, { files }: Place, reason: unknown, lane: Lane) {
+  const turn = await files.turn(`agent-${task.agent}`, lane)
+  try {
+    if (Conversation.of(await files.read()).isReported(task)) return
+    await turn.append({ ...stamp(lane.label), type: 'report', ...task, text: `Not done: ${textOf(reason)}` })
+  } finally {
+    turn.end()
+  }
+}

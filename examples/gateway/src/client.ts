@@ -1,0 +1,99 @@
+// A client of the gateway, and traffic made of it: the same for the same seed.
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** What became of a message, as its sender knows it. */
+export interface Sent {
+  readonly session: string
+  readonly key: string
+  readonly text: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** The gateway said that it has it. */
+  acknowledged: boolean
+  /** The gateway said why it has not. */
+  refusal?: string
+}
+
+/** Milliseconds between two tries while no gateway is there. */
+const RETRY = 50
+
+export class Client {
+  readonly sent: Sent[] = []
+  private readonly name: string
+  private readonly url: () => string
+  /** The last of each session: the next one is sent when it has been answered for. */
+  private readonly last = new Map<string, Promise<void>>()
+
+  constructor(name: string, url: () => string) {
+    this.name = name
+    this.url = url
+  }
+
+  /**
+   * Resolves when the gateway has answered for the message, either way. While there is no gateway it is sent again and again,
+   * with the same id. Messages of one session go one after another.
+   */
+  send(session: string, text: string): Promise<Sent> {
+    const sent: Sent = { session, text, key: `${this.name}-${this.sent.length}`, at: Date.now(), acknowledged: false }
+    this.sent.push(sent)
+    const before = this.last.get(session) ?? Promise.resolve()
+    const done = before.then(() => this.deliver(sent))
+    this.last.set(session, done)
+    return done.then(() => sent)
+  }
+
+  /** Resolves when every message has been answered for. */
+  async settled(): Promise<void> {
+    await Promise.all(this.last.values())
+  }
+
+  private async deliver(sent: Sent): Promise<void> {
+    const body = JSON.stringify({ id: sent.key, text: sent.text })
+    const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+    for (;;) {
+      try {
+        const response = await fetch(new URL(`/sessions/${sent.session}/messages`, this.url()), request)
+        const answer = (await response.json()) as { error?: { code: string; message: string } }
+        if (answer.error?.code !== 'GATEWAY_CLOSED') {
+          sent.acknowledged = response.ok
+          if (answer.error !== undefined) sent.refusal = answer.error.message
+          return
+        }
+      } catch {
+        // Nobody is there, or was killed before it could answer.
+      }
+      await pause(RETRY)
+    }
+  }
+}
+
+export interface Traffic {
+  readonly sessions: readonly string[]
+  /** Messages a second. */
+  readonly rate: number
+  readonly seed: number
+  readonly signal: AbortSignal
+}
+
+/** Sends messages until the signal aborts, at times and to sessions that the seed decides. */
+export async function traffic(client: Client, { sessions, rate, seed, signal }: Traffic): Promise<void> {
+  const random = randomOf(seed)
+  const pauseOver = (wait: number) => pause(wait, true, { signal }).catch(() => false)
+  while (await pauseOver((-Math.log(1 - random()) * 1000) / rate)) {
+    const session = sessions[Math.floor(random() * sessions.length)] ?? ''
+    const think = `[think=${Math.floor(random() * 60)}]`
+    const agents = random() < 0.1 ? ' [agents=1]' : ''
+    void client.send(session, think + agents)
+  }
+}
+
+/** Numbers from 0 to 1, the same ones for the same seed. */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

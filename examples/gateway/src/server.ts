@@ -1,0 +1,99 @@
+// The gateway over HTTP, on loopback:
+//
+//   POST /sessions/<id>/messages  { id, text }   202 once the message is on the device; sent again, it is one message
+//   GET  /sessions/<id>                          how many messages were answered, and how many wait
+//   GET  /                                       the page
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { GatewayClosedError, type Gateway } from './gateway.js'
+import { textOf, type Log } from './log.js'
+import { messageIn, refuseStrangers, RequestError, sessionIn } from './requests.js'
+
+/** Answers requests of its own, or says that it does not know them. */
+export type Routes = (request: IncomingMessage, response: ServerResponse) => boolean
+
+export interface Listening {
+  readonly url: string
+  /** Takes no more requests; those under way are answered. */
+  close(): Promise<void>
+}
+
+export async function listen(gateway: Gateway, page: Routes, port: number, log: Log): Promise<Listening> {
+  const server = createServer((request, response) => {
+    void respond(gateway, page, request, response, log)
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return { url: `http://127.0.0.1:${portOf(server)}`, close: () => closed(server) }
+}
+
+async function respond(
+  gateway: Gateway,
+  page: Routes,
+  request: IncomingMessage,
+  response: ServerResponse,
+  log: Log,
+): Promise<void> {
+  try {
+    refuseStrangers(request)
+    if (page(request, response)) return
+    const [status, body] = await answerOf(gateway, request)
+    send(response, status, body)
+  } catch (error) {
+    const { status, code } = refusalOf(error)
+    if (status >= 500) log('request failed', { method: request.method, url: request.url, error: textOf(error) })
+    send(response, status, { error: { code, message: error instanceof Error ? error.message : String(error) } })
+    request.resume() // what of it was not read
+  }
+}
+
+async function answerOf(gateway: Gateway, request: IncomingMessage): Promise<[status: number, body: object]> {
+  const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+  const [, root, name = '', part, more] = pathname.split('/')
+  if (root !== 'sessions' || name === '' || more !== undefined) throw notFound(pathname)
+  const session = sessionIn(name)
+  if (part === undefined && request.method === 'GET') {
+    const state = gateway.state.sessions.find(({ id }) => id === session)
+    if (state === undefined) throw notFound(pathname)
+    return [200, { id: state.id, answered: state.answered, unanswered: state.unanswered }]
+  }
+  if (part !== 'messages') throw notFound(pathname)
+  if (request.method !== 'POST') throw new RequestError(405, 'BAD_METHOD', `Expected POST ${pathname}`)
+  const message = await messageIn(request)
+  await gateway.accept(session, message)
+  return [202, { id: message.key }]
+}
+
+function refusalOf(error: unknown): { status: number; code: string } {
+  if (error instanceof RequestError) return error
+  if (error instanceof GatewayClosedError) return { status: 503, code: error.code }
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'NOT_WRITTEN'
+  return { status: 503, code }
+}
+
+function notFound(pathname: string): RequestError {
+  return new RequestError(404, 'NOT_FOUND', `There is no ${pathname}`)
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.end(`${JSON.stringify(body)}\n`)
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  return isInternet(address) ? address.port : 0
+}
+
+function isInternet(address: ReturnType<Server['address']>): address is AddressInfo {
+  return typeof address === 'object' && address !== null
+}
+
+async function closed(server: Server): Promise<void> {
+  const end = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  await end
+}

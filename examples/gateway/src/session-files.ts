@@ -1,0 +1,141 @@
+// The gateway's files on holdfast: transcripts and a store that all processes may write at once, and turns that the kernel
+// takes back from whoever dies.
+import { readdir } from 'node:fs/promises'
+
+import { acquire, inspect, type Hold, type LockRecord } from 'holdfast'
+import { isSessionError, openStore, openTranscript, type Store as JsonStore, type Transcript } from 'holdfast/session'
+
+import type { Files, SessionFiles, Store, Turn, TurnName } from './files.js'
+import type { Lane } from './lanes.js'
+import type { Line } from './lines.js'
+import { browserOf, sessionOf, storeOf, transcriptOf, turnOf } from './places.js'
+
+export async function openFiles(folder: string): Promise<Files> {
+  const initial: Store = { sessions: {}, writers: {} }
+  return new HoldfastFiles(folder, await openStore<Store>(storeOf(folder), { initial }))
+}
+
+class HoldfastFiles implements Files {
+  private readonly folder: string
+  private readonly store: JsonStore<Store>
+
+  constructor(folder: string, store: JsonStore<Store>) {
+    this.folder = folder
+    this.store = store
+  }
+
+  async sessions(): Promise<string[]> {
+    return (await readdir(this.folder)).map(sessionOf).filter((session) => session !== null)
+  }
+
+  async open(session: string): Promise<SessionFiles> {
+    return new HoldfastSession(this.folder, session, await openTranscript<Line>(transcriptOf(this.folder, session)))
+  }
+
+  async update(change: (store: Store) => void): Promise<void> {
+    await this.store.update((store) => {
+      change(store)
+    })
+  }
+
+  async browser({ owner }: Lane): Promise<() => void> {
+    const hold = await acquire(browserOf(this.folder), { owner, timeout: Infinity, label: 'browser' })
+    return () => hold.release()
+  }
+
+  close(): Promise<void> {
+    return this.store.close()
+  }
+}
+
+class HoldfastSession implements SessionFiles {
+  private readonly folder: string
+  private readonly session: string
+  private readonly transcript: Transcript<Line>
+
+  constructor(folder: string, session: string, transcript: Transcript<Line>) {
+    this.folder = folder
+    this.session = session
+    this.transcript = transcript
+  }
+
+  async append(line: Line, signal?: AbortSignal): Promise<void> {
+    if (this.transcript.full) await this.transcript.drained()
+    await this.transcript.append(line, { signal })
+  }
+
+  async read(): Promise<Line[]> {
+    const lines = []
+    for await (const line of this.transcript.read()) if (line.kind === 'value') lines.push(line.value)
+    return lines
+  }
+
+  async *follow(signal: AbortSignal): AsyncGenerator<Line | null> {
+    for await (const line of this.transcript.read({ follow: true, signal })) {
+      if (line.kind === 'value') yield line.value
+      if (line.kind === 'reset') yield null
+    }
+  }
+
+  /** Without a time-out of its own: the lane's time is the only one, for whoever waits and for whoever holds. */
+  async turn(name: TurnName, { owner, signal }: Lane): Promise<Turn> {
+    const path = turnOf(this.folder, this.session, name)
+    return new HoldfastTurn(await acquire(path, { owner, timeout: Infinity, label: name }), this.transcript, signal)
+  }
+
+  cutOff(): string | null {
+    const { state, record } = inspect(turnOf(this.folder, this.session, 'main'))
+    return state === 'abandoned' && record !== null ? described(record) : null
+  }
+
+  async compact(shorten: (lines: Line[]) => Promise<Line[] | null>): Promise<void> {
+    const before = this.transcript.read()
+    const lines: Line[] = []
+    for await (const line of before) {
+      if (line.kind !== 'value') return // something is wrong with the file, and is to be seen by somebody
+      lines.push(line.value)
+    }
+    const short = await shorten(lines) // as long as it takes: nobody waits for it
+    if (short === null) return
+    try {
+      await this.transcript.compact(short, { expect: before.version })
+    } catch (error) {
+      // Another process has compacted it meanwhile.
+      if (!isSessionError(error, 'ERR_SESSION_CONFLICT')) throw error
+    }
+  }
+
+  close(): Promise<void> {
+    return this.transcript.close()
+  }
+}
+
+class HoldfastTurn implements Turn {
+  readonly recoveredFrom: string | null
+  private readonly hold: Hold
+  private readonly transcript: Transcript<Line>
+  private readonly signal: AbortSignal
+
+  constructor(hold: Hold, transcript: Transcript<Line>, signal: AbortSignal) {
+    this.recoveredFrom = hold.recoveredFrom === null ? null : described(hold.recoveredFrom)
+    this.hold = hold
+    this.transcript = transcript
+    this.signal = signal
+  }
+
+  /**
+   * In a guard: once the line is on its way the turn stays ours until it is written, whatever ends the lane. So whoever has
+   * the turn next finds it in the file, and does not write it again.
+   */
+  async append(line: Line): Promise<void> {
+    await this.hold.guard(() => this.transcript.append(line, { signal: this.signal }))
+  }
+
+  end(): void {
+    this.hold.release()
+  }
+}
+
+function described({ pid, owner, state, reason }: LockRecord): string {
+  return `pid ${pid} ${owner ?? ''} (${state === 'held' ? 'ended with its process' : reason})`
+}

@@ -1,0 +1,208 @@
+// One session. Its queue of messages is its transcript: what any process has written there, and nobody has answered, is
+// answered in order. So nothing is lost with a process, and nothing is dropped: there is no other queue.
+import { setTimeout as pause } from 'node:timers/promises'
+
+import { abandon, work } from './agent-run.js'
+import { shorten } from './compaction.js'
+import { Conversation, type Task } from './conversation.js'
+import type { Files } from './files.js'
+import type { Lane, Lanes } from './lanes.js'
+import { reportOf, stamp, type Line } from './lines.js'
+import { textOf, type Log } from './log.js'
+import { answer, refuse, type Means, type Place } from './run.js'
+
+export interface Surroundings extends Means {
+  readonly files: Files
+  readonly main: Lanes
+  readonly agents: Lanes
+  readonly log: Log
+  /** A transcript of fewer lines is not worth a compaction. */
+  readonly longAt: number
+}
+
+/** Runs that fail are begun again, so often; then the failure is the answer. */
+const ATTEMPTS = 3
+/** Milliseconds before a run is begun again; longer from time to time. */
+const FIRST_PAUSE = 50
+const LONGEST_PAUSE = 2_000
+
+const WRITTEN = Promise.resolve()
+
+export class Session {
+  readonly place: Place
+  private readonly around: Surroundings
+  private readonly closing = new AbortController()
+  /** Messages of this gateway's clients and of the file, by their keys: settled when they stand there. */
+  private readonly messages = new Map<string, Promise<void>>()
+  private conversation = new Conversation()
+  private readonly assigned = new Set<string>()
+  private readonly ended: Promise<unknown>
+  private readonly delegated = new Set<Promise<void>>()
+  private compacting = false
+  private looking = false
+  private tell: () => void = () => {}
+
+  private constructor(place: Place, around: Surroundings, known: Iterable<string>) {
+    this.place = place
+    this.around = around
+    for (const key of known) this.messages.set(key, WRITTEN)
+    this.ended = Promise.all([this.follow(), this.answerAll()])
+  }
+
+  static async open(place: Place, around: Surroundings): Promise<Session> {
+    const from = place.files.cutOff()
+    if (from !== null) around.log('run was cut off', { session: place.session, from })
+    return new Session(place, around, Conversation.of(await place.files.read()).messages)
+  }
+
+  get state() {
+    const { answered, waiting, oldest } = this.conversation
+    return { answered, unanswered: waiting, oldest }
+  }
+
+  /** Resolves when the message is on the device. One that is sent again, for nobody acknowledged it, is written once. */
+  accept(key: string, text: string): Promise<void> {
+    const known = this.messages.get(key)
+    if (known !== undefined) return known
+    const written = this.place.files.append({ ...stamp('http'), type: 'message', key, text })
+    this.messages.set(key, written)
+    written.catch(() => this.messages.delete(key))
+    return written
+  }
+
+  /** In the background, beside everything else. */
+  async compact(): Promise<void> {
+    if (this.compacting || this.conversation.lines < this.around.longAt) return
+    this.compacting = true
+    const { session, files } = this.place
+    try {
+      const { provider } = this.around
+      await files.compact((lines) =>
+        shorten(lines, async (exchanges) => {
+          const prompt = { session, text: `summary of ${exchanges} exchanges`, lines: lines.length }
+          return (await provider.reply(prompt, this.closing.signal)).text
+        }),
+      )
+    } finally {
+      this.compacting = false
+    }
+  }
+
+  /** Once the lanes have ended: waits for what they were doing here. */
+  async close(): Promise<void> {
+    this.closing.abort()
+    this.tell()
+    await this.ended
+    await Promise.all(this.delegated)
+    await this.place.files.close()
+  }
+
+  /** A transcript that cannot be read now is read later: nobody else would notice. */
+  private async follow(): Promise<void> {
+    const { session, files } = this.place
+    while (!this.isClosing()) {
+      try {
+        for await (const line of files.follow(this.closing.signal)) this.take(line)
+      } catch (error) {
+        if (this.isClosing()) return
+        this.around.log('not followed', { session, error: textOf(error) })
+        this.take(null)
+        await this.pause(LONGEST_PAUSE)
+      }
+    }
+  }
+
+  private take(line: Line | null): void {
+    if (line === null) this.conversation = new Conversation()
+    else this.conversation.add(line)
+    if (line?.type === 'message' && !this.messages.has(line.key)) this.messages.set(line.key, WRITTEN)
+    this.look()
+  }
+
+  private async answerAll(): Promise<void> {
+    while (!this.isClosing()) {
+      const message = this.conversation.next
+      if (message === undefined) {
+        await new Promise<void>((resolve) => (this.tell = resolve))
+        continue
+      }
+      const run = (lane: Lane) => answer(message, this.place, this.around, lane)
+      const giveUp = (reason: unknown, lane: Lane) => refuse(message, this.place, reason, lane)
+      await this.persist(this.around.main, message.key, run, giveUp)
+      this.conversation.answer(message.key)
+      await this.count()
+    }
+  }
+
+  /** Once for all lines that are read together: nothing is begun for a message whose answer is among them. */
+  private look(): void {
+    if (this.looking) return
+    this.looking = true
+    setImmediate(() => {
+      this.looking = false
+      this.assign()
+      this.tell()
+    })
+  }
+
+  private assign(): void {
+    for (const task of this.conversation.tasks) {
+      const name = reportOf(task.to, task.agent)
+      if (this.assigned.has(name)) continue
+      this.assigned.add(name)
+      const done: Promise<void> = this.delegate(task).finally(() => this.delegated.delete(done))
+      this.delegated.add(done)
+    }
+  }
+
+  private async delegate(task: Task): Promise<void> {
+    const { agents, files, provider } = this.around
+    const run = (lane: Lane) => work(task, this.place, files, provider, lane)
+    const giveUp = (reason: unknown, lane: Lane) => abandon(task, this.place, reason, lane)
+    await this.persist(agents, reportOf(task.to, task.agent), run, giveUp)
+  }
+
+  /** Runs it in a lane until it has succeeded, or the words for its failure are written, or the gateway ends. */
+  private async persist(
+    lanes: Lanes,
+    what: string,
+    run: (lane: Lane) => Promise<void>,
+    giveUp: (reason: unknown, lane: Lane) => Promise<void>,
+  ): Promise<void> {
+    const { session } = this.place
+    let reason: unknown
+    for (let attempt = 1; !this.isClosing(); attempt++) {
+      try {
+        await lanes.run(session, (lane) => (attempt <= ATTEMPTS ? run(lane) : giveUp(reason, lane)))
+        return
+      } catch (error) {
+        if (this.isClosing()) return
+        reason = error
+        this.around.log('run failed', { session, what, attempt, error: textOf(error) })
+      }
+      await this.pause(Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE))
+    }
+  }
+
+  /** Ends early when the session is closed. */
+  private async pause(milliseconds: number): Promise<void> {
+    await pause(milliseconds, undefined, { signal: this.closing.signal }).catch(() => {})
+  }
+
+  private isClosing(): boolean {
+    return this.closing.signal.aborted
+  }
+
+  /** For people who look at the store. The transcript is what counts. */
+  private async count(): Promise<void> {
+    const { session } = this.place
+    const { answered } = this.conversation
+    try {
+      await this.around.files.update(({ sessions }) => {
+        sessions[session] = { ...sessions[session], answered }
+      })
+    } catch (error) {
+      this.around.log('store not updated', { session, error: textOf(error) })
+    }
+  }
+}
