@@ -12,7 +12,7 @@ export interface State {
   /** Of all locks, since the start: how long requests waited, and how long holds lasted. */
   readonly waits: Histogram
   readonly holds: Histogram
-  readonly counts: Readonly<Record<Notice['kind'], number>>
+  readonly counts: Readonly<Record<NoticeKind, number>>
   /** The newest first. */
   readonly notices: readonly Notice[]
 }
@@ -41,6 +41,10 @@ export interface LockView {
   /** What is locked: `transcript`, `turn`, `agent 0`, `store`, `browser`, `gateway`. */
   readonly name: string
   readonly holder: Party | null
+  /** It is free, and its last holder did not release it: that process died, or its hold was revoked. */
+  readonly cutOff: Party | null
+  /** Why nobody can tell who holds it. */
+  readonly trouble: string | null
   /** In the order in which they came. */
   readonly waiters: readonly Party[]
 }
@@ -61,12 +65,26 @@ export interface Histogram {
   readonly longest: number
 }
 
+/**
+ * - `contention`: a request waited long, whether it was granted or gave up.
+ * - `timeout`: a request waited in vain.
+ * - `deadlock`: a request was refused because it could never have been granted.
+ * - `revocation`: a hold ended some other way than by its release. Leaks are not counted here again.
+ * - `leak`: the handle of a hold was lost.
+ * - `recovery`: a hold began after one that did not end by its release.
+ * - `overrun`: a hold has ended, and a guard of it keeps the lock.
+ * - `repair`: a file was not as it should be.
+ * - `other`: the system refused, or something works, but not in the usual way.
+ */
+export type NoticeKind =
+  'contention' | 'timeout' | 'deadlock' | 'revocation' | 'leak' | 'recovery' | 'overrun' | 'repair' | 'other'
+
 /** Something an operator should see. */
 export interface Notice {
-  readonly kind: 'contention' | 'timeout' | 'revocation' | 'leak' | 'recovery' | 'overrun' | 'other'
+  readonly kind: NoticeKind
   readonly at: number
   /** The file it is about. */
   readonly path: string
-  /** One sentence; may hold any text from labels, records and errors. */
+  /** One sentence, which may hold text from labels, records and errors. */
   readonly text: string
 }
