@@ -151,6 +151,19 @@ test('where nobody has sent anything and nothing is there, nothing is found', ()
   expect(new Ledger({ folder, logs: [join(folder, 'none.log')], sent: [] })).toMatchObject({ sessions: [], ok: true })
 })
 
+test('one session alone can be looked at, with the store', () => {
+  const world = goodWorld()
+  remove(world.lines.a, 'note')
+  const evidence = written({ ...world, store: { sessions: {}, writers: {} } })
+  const a = new Ledger({ ...evidence, session: 'a' })
+  expect(a.problems).toEqual([
+    'a: acknowledged lines that are lost: 1 (note)',
+    'the store: acknowledged updates that are lost: 4 (one, two)',
+  ])
+  const b = new Ledger({ ...evidence, session: 'b' })
+  expect(b.totals).toMatchObject({ messages: { sent: 3, answered: 3 }, lines: { acknowledged: 6, lost: 0 } })
+})
+
 describe('of messages', () => {
   test('one that was never answered is lost', () => {
     const ledger = ledgerOf((world) => {

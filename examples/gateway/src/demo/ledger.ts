@@ -1,7 +1,7 @@
 // What became of everything: the files as they stand, compared with what clients sent and what the program promised. It
 // uses nothing of the program but the shape of a line, so that no fault of the program can hide itself here.
 //
-// Read it when nobody writes any more.
+// It may be made while others write: then what is under way is missing, and nothing else is wrong.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -16,6 +16,8 @@ export interface Evidence {
   /** What processes acknowledged (acknowledged.ts). One that is not there has nothing in it. */
   readonly logs: readonly string[]
   readonly sent: readonly Sent[]
+  /** Only this one is spoken of. */
+  readonly session?: string
 }
 
 export interface StoreAccount {
@@ -46,10 +48,11 @@ export class Ledger {
   readonly problems: readonly string[]
   private readonly answers: readonly TimedAnswer[]
 
-  constructor({ folder, logs, sent }: Evidence) {
+  constructor({ folder, logs, sent, session: only }: Evidence) {
     const promises = logs.flatMap(readLog)
     const promised = promises.filter(isLinePromise)
-    const cases = sessionsOf(folder, sent, promised).map((session) => ({
+    const named = sessionsOf(folder, sent, promised).filter((session) => only === undefined || session === only)
+    const cases = named.map((session) => ({
       session,
       standing: readStanding(folder, session),
       sent: sent.filter((message) => message.session === session),
