@@ -25,7 +25,7 @@ export interface IncidentResult {
   readonly updates: { readonly acknowledged: number; readonly lost: number }
   readonly answers: { readonly doubled: number; readonly disordered: number }
   readonly ok: boolean
-  /** All times of the lock files were divided by this: what they did took so many times as long where it was reported. */
+  /** The waits and ages of its lock files are those of the report divided by this: there, it took so many times as long. */
   readonly factor?: number
   /** Everything that was found, a sentence for each. */
   readonly problems: readonly string[]
@@ -102,12 +102,13 @@ export function table(results: readonly IncidentResult[], { colours }: { colours
   const head = [0, 1].map((line) => row(COLUMNS.map(({ head }) => ({ text: head[line] ?? '', paint: dim }))))
   const rule = painted(COLUMNS.map(({ width }) => '-'.repeat(width)).join(BETWEEN), dim)
   const blocks = byIncident(results).map((block) => rowsOf(block).map(row).join('\n'))
-  const verdict = passed(results)
-    ? painted('With holdfast nothing was lost, doubled, disordered or damaged.', green)
-    : [painted('With holdfast NOT everything is well:', red), ...failures(results)].join('\n')
   const width = COLUMNS.reduce((sum, column) => sum + column.width + BETWEEN.length, -BETWEEN.length)
   const notes = footnotes(results).flatMap((note) => wrapped(note, width))
-  return `${[...head, rule, blocks.join('\n\n'), rule, ...notes, verdict].join('\n')}\n`
+  const [verdict, paint] = passed(results)
+    ? ['With holdfast nothing was lost, doubled, disordered or damaged.', green]
+    : ['With holdfast NOT everything is well:', red]
+  const end = [painted(verdict, paint), ...failures(results)]
+  return `${[...head, rule, blocks.join('\n\n'), rule, ...notes, '', ...end].join('\n')}\n`
 }
 
 /** The rows of one incident: the title runs down beside both ways. */
@@ -161,8 +162,10 @@ function duration(milliseconds: number): string {
 }
 
 function failures(results: readonly IncidentResult[]): string[] {
-  return results
-    .filter(({ way, ok, recovered }) => way === 'holdfast' && !(ok && recovered !== null))
+  const ours = results.filter(({ way }) => way === 'holdfast')
+  if (ours.length === 0) return ['  it was not tried']
+  return ours
+    .filter((result) => !passed([result]))
     .flatMap((result) => {
       const late = `the session did not answer again within ${duration(result.patience)}`
       const problems = [...(result.recovered === null ? [late] : []), ...result.problems]
@@ -174,7 +177,7 @@ function failures(results: readonly IncidentResult[]): string[] {
 function footnotes(results: readonly IncidentResult[]): string[] {
   const notes = []
   if (results.some(({ recovered }) => recovered === null)) {
-    notes.push('">": not while the demonstration waited.')
+    notes.push('">" is: not while the demonstration waited.')
   }
   const factors = new Map<number, string[]>()
   for (const { factor, incident } of results) {
@@ -183,8 +186,8 @@ function footnotes(results: readonly IncidentResult[]): string[] {
   if (factors.size > 0) {
     const parts = [...factors].map(([factor, incidents]) => `${factor} (${[...new Set(incidents)].join(', ')})`)
     notes.push(
-      `Waits and ages of the lock files were divided by ${parts.join(' and by ')}: where it was reported, ` +
-        'it took that many times as long. Those of holdfast are as they are.',
+      `Waits and ages of lock files are those of the reports divided by ${parts.join(' and by ')}: there, everything ` +
+        'took so many times as long. The times of holdfast are as they are.',
     )
   }
   return notes
