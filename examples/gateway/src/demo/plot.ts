@@ -200,11 +200,11 @@ function spoken({ name, unit }: Chart, lines: readonly Drawn[]): string {
   return `${name}: ${parts.join(', ')}`
 }
 
-/** 1, 2 or 5 and zeros; for what is counted no less than 2, so that its half is whole. */
+/** A digit and zeros, of which the half is whole. */
 function roundedUp(value: number): number {
   if (value <= 2) return 2
   const power = 10 ** Math.floor(Math.log10(value))
-  return ([1, 2, 4, 6, 8].find((digit) => digit * power >= value) ?? 10) * power || 2
+  return ([2, 4, 6, 8].find((digit) => digit * power >= value) ?? 10) * power
 }
 
 function numberText(value: number): string {
