@@ -80,8 +80,14 @@ export class Live {
   private tick(): void {
     const ready = [...this.clients].filter((client) => client.isReady(this.patience))
     if (ready.length === 0) return
-    const frame = this.frame()
-    for (const client of ready) client.send(frame, this.heartbeat)
+    try {
+      const frame = this.frame()
+      for (const client of ready) client.send(frame, this.heartbeat)
+    } catch (error) {
+      // A page that cannot be made is no reason to end a gateway. Those who watch see that the connection is lost.
+      process.emitWarning(error instanceof Error ? error : String(error))
+      for (const { response } of this.clients) response.destroy()
+    }
   }
 
   /** Ages are left out: browsers count them on by themselves, so what only grew older has not changed. */

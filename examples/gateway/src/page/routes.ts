@@ -54,11 +54,8 @@ export class Page {
     const asset = ASSETS.get(path)
     if (asset === undefined && path !== '/' && path !== '/state' && path !== '/events') return false
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
-    if (asset !== undefined) answer(response, asset, readFileSync(new URL(`../../assets${path}`, import.meta.url)))
-    else if (path === '/') answer(response, 'text/html; charset=utf-8', documentOf(this.state()))
-    else if (path === '/state') answer(response, 'application/json; charset=utf-8', JSON.stringify(this.state()))
-    else if (request.method === 'HEAD') answer(response, 'text/event-stream; charset=utf-8', '')
-    else this.live.attach(response)
+    if (path === '/events' && request.method === 'GET') this.live.attach(response)
+    else this.answer(response, path, asset)
     return true
   }
 
@@ -66,8 +63,26 @@ export class Page {
   close(): void {
     this.live.close()
   }
+
+  private answer(response: ServerResponse, path: string, asset: string | undefined): void {
+    try {
+      const [type, body] = asset === undefined ? this.made(path) : [asset, assetAt(path)]
+      response.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body)
+    } catch (error) {
+      // A page that cannot be made is no reason to end a gateway.
+      process.emitWarning(error instanceof Error ? error : String(error))
+      response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' }).end('the page could not be made\n')
+    }
+  }
+
+  private made(path: string): [type: string, body: string] {
+    if (path === '/events') return ['text/event-stream; charset=utf-8', '']
+    if (path === '/state') return ['application/json; charset=utf-8', JSON.stringify(this.state())]
+    return ['text/html; charset=utf-8', documentOf(this.state())]
+  }
 }
 
-function answer(response: ServerResponse, type: string, body: string | Buffer): void {
-  response.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body)
+/** The same place seen from the sources and from what is compiled. */
+function assetAt(path: string): Buffer {
+  return readFileSync(new URL(`../../assets${path}`, import.meta.url))
 }

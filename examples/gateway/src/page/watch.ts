@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 
 import { holds, inspect, isLockError } from 'holdfast'
 import type {
+  AcquireOutcome,
   AcquireTrace,
   DeadlockEvent,
   FallbackEvent,
@@ -171,19 +172,8 @@ export class Watch {
     if (waiters?.size === 0) this.waiting.delete(request.lockfile)
     this.waited.add(request.waited)
     this.longest = Math.max(this.longest, request.waited)
-    this.tellAnswer(request)
-  }
-
-  private tellAnswer(request: AcquireTrace): void {
-    const { outcome, waited, path, error } = request
-    const who = whoOf(request)
-    if (outcome === 'timeout')
-      return this.tell('timeout', path, `${who} waited ${duration(waited)} in vain${heldBy(error)}`)
-    if (outcome === 'failed') return this.tell('other', path, `${who} could not lock it: ${messageOf(error)}`)
-    if (waited < this.slow) return
-    if (outcome === 'granted') this.tell('contention', path, `${who} waited ${duration(waited)}`)
-    if (outcome !== 'aborted' && outcome !== 'owner-closed') return // of a deadlock holdfast:deadlock tells
-    this.tell('contention', path, `${who} gave up after ${duration(waited)}: ${GAVE_UP[outcome]}`)
+    const text = answer(request, this.slow)
+    if (text !== null) this.tell(KINDS[request.outcome ?? 'failed'], request.path, text)
   }
 
   private revoked(event: RevokeEvent): void {
@@ -233,9 +223,26 @@ function whoOf({ owner, label }: Named): string {
   return names.length === 0 ? 'somebody' : names.map((name) => shown(name ?? '', 80)).join(' · ')
 }
 
-const GAVE_UP: Readonly<Record<'owner-closed' | 'aborted', string>> = {
-  'owner-closed': 'its lane has ended',
-  aborted: 'it was not wanted any more',
+const KINDS: Readonly<Record<AcquireOutcome, NoticeKind>> = {
+  granted: 'contention',
+  aborted: 'contention',
+  'owner-closed': 'contention',
+  timeout: 'timeout',
+  deadlock: 'deadlock',
+  failed: 'other',
+}
+
+/** Null where there is nothing to tell, or where an event of its own tells it. */
+function answer(request: AcquireTrace, slow: number): string | null {
+  const { outcome, error, waited } = request
+  const who = whoOf(request)
+  const time = duration(waited)
+  if (outcome === 'timeout') return `${who} waited ${time} in vain${heldBy(error)}`
+  if (outcome === 'failed') return `${who} could not lock it: ${messageOf(error)}`
+  if (outcome === 'deadlock' || waited < slow) return null
+  if (outcome === 'owner-closed') return `${who} gave up after ${time}: its lane has ended`
+  if (outcome === 'aborted') return `${who} gave up after ${time}: it was not wanted any more`
+  return `${who} waited ${time}`
 }
 
 function heldBy(error: unknown): string {
