@@ -164,6 +164,13 @@ test('one session alone can be looked at, with the store', () => {
   expect(b.totals).toMatchObject({ messages: { sent: 3, answered: 3 }, lines: { acknowledged: 6, lost: 0 } })
 })
 
+test('a transcript of which nobody knows is looked at too', () => {
+  const world = goodWorld()
+  const evidence = written(world)
+  writeFileSync(join(world.folder, 'c.jsonl'), `${JSON.stringify(message('ghost', 50))}\n`)
+  expect(new Ledger(evidence).problems).toEqual(['c: lines that nobody can have written: 1 (ghost)'])
+})
+
 describe('of messages', () => {
   test('one that was never answered is lost', () => {
     const ledger = ledgerOf((world) => {
@@ -263,6 +270,11 @@ describe('of answers', () => {
   })
 })
 
+test('one to a message that is not there is written by nobody, where only a summary tells of it', () => {
+  const ledger = ledgerOf((world) => changeSummary(world, ({ answers }) => ({ answers: [...answers, 'ghost'] })))
+  expect(ledger.problems).toEqual(['a: lines that nobody can have written: 1 (ghost)'])
+})
+
 describe('of lines', () => {
   test('one that was acknowledged and is removed is lost, whatever it says', () => {
     const ledger = ledgerOf(({ lines }) => remove(lines.a, 'note'))
@@ -313,13 +325,17 @@ describe('of lines', () => {
     ['a line that lacks something', '{"type":"note","key":"x","at":1,"by":"me","text":"of whom?"}\n'],
     ['a summary with a text for a list', '{"type":"summary","key":"x","at":1,"by":"me","text":"","keys":"abc"}\n'],
     ['a list for a line', '[]\n'],
+    ['nothing for a line', 'null\n'],
+    ['a line without a time', '{"type":"note","key":"x","by":"me","to":"b1","text":""}\n'],
+    ['less than no sub-agents', '{"type":"answer","key":"x","at":1,"by":"me","to":"b1","text":"","agents":-1}\n'],
+    ['a mark of byte order', '\ufeff{"type":"note","key":"x","at":1,"by":"me","to":"b1","text":""}\n'],
     ['a whole line without its end', '{"type":"note","key":"x","at":1,"by":"me","to":"b1","text":""}'],
   ])('%s is damage', (_what, text) => {
     const world = goodWorld()
     const evidence = written(world)
     writeFileSync(join(world.folder, 'b.jsonl'), text, { flag: 'a' })
     const ledger = new Ledger(evidence)
-    const beginning = JSON.stringify(text.replace(/\n$/, '').slice(0, 40))
+    const beginning = JSON.stringify(Buffer.from(text.replace(/\n$/, '')).toString('utf8', 0, 40))
     expect(ledger.problems).toEqual([`b: lines that are damaged: 1 (line 7: ${beginning})`])
     expect(ledger.totals.lines.damaged).toBe(1)
   })
@@ -397,6 +413,21 @@ describe('of reports', () => {
     expect(ledger.problems).toEqual(['a: lines that nobody can have written: 1 (by-a4-0)'])
   })
 
+  test('one without the answer that asked for it is written by nobody', () => {
+    const ledger = ledgerOf(({ lines }) => lines.b.push(message('b1', 60), report('b4', 0, 61)))
+    expect(account(ledger, 'b').lines.unknown).toEqual(['by-b4-0'])
+    const unanswered = ledgerOf(({ lines, sent }) => {
+      sent.push({ session: 'b', key: 'b4', at: START + 60, acknowledged: true })
+      lines.b.push(message('b4', 60), report('b4', 0, 61))
+    })
+    expect(account(unanswered, 'b').lines.unknown).toEqual(['by-b4-0'])
+  })
+
+  test('one about a message that is not there is written by nobody, where only a summary tells of it', () => {
+    const ledger = ledgerOf((world) => changeSummary(world, ({ reports }) => ({ reports: [...reports, 'ghost/0'] })))
+    expect(ledger.problems).toEqual(['a: lines that nobody can have written: 1 (ghost/0)'])
+  })
+
   test('one of an answer that a compaction took out is known by the summary', () => {
     // Its writer was killed before it could note the answer.
     const ledger = ledgerOf((world) => unpromised(world, 'to-a1'))
@@ -435,7 +466,24 @@ describe('of the store', () => {
     const world = goodWorld()
     const evidence = written(world)
     rmSync(join(world.folder, 'sessions.json'))
-    expect(new Ledger(evidence).store).toMatchObject({ acknowledged: 4, lost: 4 })
+    expect(new Ledger(evidence).store).toEqual({
+      ...{ unreadable: expect.stringContaining('ENOENT') as string, acknowledged: 4, lost: 4, losers: ['one', 'two'] },
+    })
+  })
+
+  test('a file that cannot be read is a problem, though nothing was acknowledged', () => {
+    const folder = scratch()
+    writeFileSync(join(folder, 'sessions.json'), '')
+    const ledger = new Ledger({ folder, logs: [], sent: [] })
+    expect(ledger.problems).toEqual([expect.stringMatching(/^the store cannot be read: /)])
+  })
+
+  test('the most that was acknowledged counts, in whatever order that was noted', () => {
+    const ledger = ledgerOf(({ promised, store }) => {
+      promised.push({ writer: 'one', count: 2 })
+      store.writers.one = 2
+    })
+    expect(ledger.totals.updates).toEqual({ acknowledged: 4, lost: 1 })
   })
 })
 
@@ -450,6 +498,15 @@ describe('the time until a session answers again', () => {
 
   test('is known by the log where a compaction took the answer out', () => {
     expect(ledgerOf(() => {}).recoveredAfter('a', START)).toBe(5)
+  })
+
+  test('is known by the file where the process was killed before it could note the answer', () => {
+    const ledger = ledgerOf(({ promised }) => promised.splice(0))
+    expect(ledger.recoveredAfter('b', START + 25)).toBe(15)
+  })
+
+  test('is not that to an answer that was promised and is not there', () => {
+    expect(ledgerOf(({ lines }) => remove(lines.b, 'to-b2')).recoveredAfter('b', START + 25)).toBe(16)
   })
 
   test('is none where no such message was answered', () => {
@@ -547,9 +604,10 @@ describe('the log of what was promised', () => {
     const write = () => Promise.resolve()
     const store: Store = { sessions: {}, writers: {} }
     const [one, two] = [acknowledging(files(write, write, store), log), acknowledging(files(write, write, store), log)]
-    await one.update(() => {})
+    await one.update(({ sessions }) => void (sessions.a = { answered: 7 }))
     await two.update(() => {})
     await one.update(() => {})
+    expect(store.sessions).toEqual({ a: { answered: 7 } })
     const promised = read(log) as { writer: string; count: number }[]
     expect(promised.map(({ count }) => count)).toEqual([1, 1, 2])
     expect(promised[1]?.writer).not.toBe(promised[0]?.writer)

@@ -46,7 +46,7 @@ export interface SessionAccount {
     readonly doubled: readonly string[]
     /** Where they stand and how they begin. */
     readonly damaged: readonly string[]
-    /** Keys of lines that nobody can have written: messages that nobody sent, and what is about messages that are not there. */
+    /** Lines that nobody can have written: messages that nobody sent, and what is about messages that are not there. */
     readonly unknown: readonly string[]
   }
   readonly reports: { readonly missing: readonly string[]; readonly doubled: readonly string[] }
@@ -139,6 +139,7 @@ function unknown({ standing, sent, promised }: Case, assigned: ReadonlyMap<strin
   const known = new Set([...sent, ...promised].map(({ key }) => key))
   const there = new Set(messages)
   const answered = new Set(answers.map(({ to }) => to))
+  const seen = new Set(lines.flatMap((line) => (line.type === 'report' ? [reportOf(line.to, line.agent)] : [])))
   return unique([
     ...messages.filter((key) => !known.has(key)),
     ...lines.flatMap((line) => ('to' in line && !there.has(line.to) ? [line.key] : [])),
@@ -148,7 +149,7 @@ function unknown({ standing, sent, promised }: Case, assigned: ReadonlyMap<strin
       return answered.has(line.to) && line.agent < (assigned.get(line.to) ?? Infinity) ? [] : [line.key]
     }),
     ...answers.flatMap(({ to, line }) => (line === null && !there.has(to) ? [to] : [])),
-    ...reports.filter((name) => !there.has(name.slice(0, name.lastIndexOf('/')))),
+    ...reports.filter((name) => !seen.has(name) && !there.has(name.slice(0, name.lastIndexOf('/')))),
   ])
 }
 

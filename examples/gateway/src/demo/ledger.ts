@@ -1,7 +1,7 @@
 // What became of everything: the files as they stand, compared with what clients sent and what the program promised. It
 // uses nothing of the program but the shape of a line, so that no fault of the program can hide itself here.
 //
-// It may be made while others write: then what is under way is missing, and nothing else is wrong.
+// It may be made while others write: then what is under way may seem to be missing, or half there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -49,6 +49,7 @@ export class Ledger {
   private readonly answers: readonly TimedAnswer[]
 
   constructor({ folder, logs, sent, session: only }: Evidence) {
+    // Before the files: what is promised meanwhile is not asked for.
     const promises = logs.flatMap(readLog)
     const promised = promises.filter(isLinePromise)
     const named = sessionsOf(folder, sent, promised).filter((session) => only === undefined || session === only)

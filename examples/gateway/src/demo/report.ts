@@ -1,5 +1,6 @@
 // What the demonstration has found: as a table for a terminal, as one for the README, and as JSON.
 import type { Incident } from '../lock-files/rules.js'
+import type { Totals } from './ledger.js'
 
 export { Progress } from './progress.js'
 
@@ -31,22 +32,33 @@ export interface IncidentResult {
   readonly problems: readonly string[]
 }
 
+/** All sessions of the gateway on holdfast, from its first message to its last. */
+export interface WholeRun extends Totals {
+  readonly ok: boolean
+  readonly problems: readonly string[]
+}
+
 /** What `--json` prints. Fields are added to it, and neither renamed nor taken away. */
 export interface JsonReport {
   readonly version: 1
   /** As passed() says. */
   readonly ok: boolean
   readonly incidents: readonly IncidentResult[]
+  readonly whole: WholeRun
 }
 
 /** Everything was tried on holdfast, and nothing was lost or done twice; whatever became of the lock files. */
-export function passed(results: readonly IncidentResult[]): boolean {
+export function passed(results: readonly IncidentResult[], whole: WholeRun): boolean {
   const ours = results.filter(({ way }) => way === 'holdfast')
-  return ours.length > 0 && ours.every(({ ok, recovered }) => ok && recovered !== null)
+  return ours.length > 0 && ours.every(isWell) && whole.ok
 }
 
-export function asJson(results: readonly IncidentResult[]): string {
-  const report: JsonReport = { version: 1, ok: passed(results), incidents: results }
+function isWell({ ok, recovered }: IncidentResult): boolean {
+  return ok && recovered !== null
+}
+
+export function asJson(results: readonly IncidentResult[], whole: WholeRun): string {
+  const report: JsonReport = { version: 1, ok: passed(results, whole), incidents: results, whole }
   return `${JSON.stringify(report, null, 2)}\n`
 }
 
@@ -87,7 +99,11 @@ const dim: Paint = (text) => `\x1b[2m${text}\x1b[22m`
 const bold: Paint = (text) => `\x1b[1m${text}\x1b[22m`
 
 /** At most 110 columns wide, of ASCII but for the colours; ends with a newline. */
-export function table(results: readonly IncidentResult[], { colours }: { colours: boolean }): string {
+export function table(
+  results: readonly IncidentResult[],
+  whole: WholeRun,
+  { colours }: { readonly colours: boolean },
+): string {
   const painted = (text: string, paint: Paint | undefined): string => {
     return colours && paint !== undefined && text !== '' ? paint(text) : text
   }
@@ -104,10 +120,10 @@ export function table(results: readonly IncidentResult[], { colours }: { colours
   const blocks = byIncident(results).map((block) => rowsOf(block).map(row).join('\n'))
   const width = COLUMNS.reduce((sum, column) => sum + column.width + BETWEEN.length, -BETWEEN.length)
   const notes = footnotes(results).flatMap((note) => wrapped(note, width))
-  const [verdict, paint] = passed(results)
+  const [verdict, paint] = passed(results, whole)
     ? ['With holdfast nothing was lost, doubled, disordered or damaged.', green]
     : ['With holdfast NOT everything is well:', red]
-  const end = [painted(verdict, paint), ...failures(results)]
+  const end = [...wrapped(inAll(whole), width), painted(verdict, paint), ...failures(results, whole)]
   return `${[...head, rule, blocks.join('\n\n'), rule, ...notes, '', ...end].join('\n')}\n`
 }
 
@@ -161,16 +177,26 @@ function duration(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`
 }
 
-function failures(results: readonly IncidentResult[]): string[] {
+function inAll({ messages, lines, updates }: WholeRun): string {
+  const told = [
+    `${messages.answered} of ${messages.sent} messages answered`,
+    `${lines.acknowledged} lines acknowledged and ${lines.lost} of them lost`,
+    `${updates.acknowledged} updates of the store and ${updates.lost} of them lost`,
+  ]
+  return `holdfast, all sessions from beginning to end: ${told.join(', ')}.`
+}
+
+function failures(results: readonly IncidentResult[], whole: WholeRun): string[] {
   const ours = results.filter(({ way }) => way === 'holdfast')
   if (ours.length === 0) return ['  it was not tried']
-  return ours
-    .filter((result) => !passed([result]))
+  const found = ours
+    .filter((result) => !isWell(result))
     .flatMap((result) => {
       const late = `the session did not answer again within ${duration(result.patience)}`
       const problems = [...(result.recovered === null ? [late] : []), ...result.problems]
       return problems.map((problem) => `  ${result.incident} ${ascii(problem)}`)
     })
+  return [...found, ...whole.problems.map((problem) => `  in all ${ascii(problem)}`)]
 }
 
 /** By which numbers times were divided, and what a time that was not reached looks like. */
