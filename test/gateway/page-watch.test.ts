@@ -10,7 +10,7 @@ import { openTranscript } from 'holdfast/session'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { assemble } from '../../examples/gateway/src/page/assemble.js'
-import { EDGES } from '../../examples/gateway/src/page/histogram.js'
+import { EDGES, Times } from '../../examples/gateway/src/page/histogram.js'
 import type { Histogram, LockView, Notice, NoticeKind } from '../../examples/gateway/src/page/state.js'
 import { Watch, type WatchOptions } from '../../examples/gateway/src/page/watch.js'
 import { Agent } from '../helpers/agent.js'
@@ -306,7 +306,8 @@ describe('what an operator should see', () => {
       const hold = await acquire(file(), { label: label.slice(0, 5_000) })
       hold.release()
     }
-    expect(log).toHaveLength(HOSTILE.length)
+    for (const text of HOSTILE) channel('holdfast:fallback').publish({ kind: 'thread', lockfile: text, reason: text })
+    expect(log).toHaveLength(2 * HOSTILE.length)
     expect([...log].reverse()).toEqual(watch.notices)
     for (const { text, path } of log) {
       expect(text + path).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u)
@@ -323,6 +324,17 @@ describe('what an operator should see', () => {
 })
 
 describe('times', () => {
+  test('a time counts in the step that begins with it', () => {
+    const stepOf = (milliseconds: number): number => {
+      const times = new Times()
+      times.add(milliseconds)
+      return times.histogram.counts.indexOf(1)
+    }
+    expect(stepOf(0)).toBe(0)
+    EDGES.forEach((edge, step) => expect([stepOf(edge * 0.999), stepOf(edge)]).toEqual([step, step + 1]))
+    expect(stepOf(1e9)).toBe(EDGES.length)
+  })
+
   test('every request and every hold is counted once, in the step of its time', async () => {
     const watch = watching()
     const path = file()
