@@ -226,6 +226,15 @@ describe('a browser that does not read', () => {
     expect(most).toBeLessThan(2 * frame + response.writableHighWaterMark)
   })
 
+  test('does not keep the server from closing', async () => {
+    const server = await PageServer.start(busyState(), { every: 1, patience: 3_600_000 })
+    restless(server)
+    await unread(server)
+    await until('its buffer is full', () => server.responses[0]?.writableNeedDrain === true)
+    await server.end()
+    expect(server.page.watching).toBe(0)
+  })
+
   test('does not keep others from being served', async () => {
     const server = await PageServer.start(busyState(), { every: 1, patience: 3_600_000 })
     restless(server)

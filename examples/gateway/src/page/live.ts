@@ -59,15 +59,19 @@ export class Live {
     const client = new Client(response)
     this.clients.add(client)
     response.on('close', () => this.detach(client))
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', connection: 'close' })
     client.write(`retry: ${RETRY}\n\n`)
     this.timer ??= setInterval(() => this.tick(), this.every).unref()
   }
 
-  /** Ends every connection; browsers try to come back. */
+  /** Ends every connection, at once and also where nobody reads, so that the server can close. Browsers try to come back. */
   close(): void {
     this.closed = true
-    for (const { response } of this.clients) response.end()
+    for (const client of this.clients) {
+      if (client.response.writableLength > 0) client.response.destroy()
+      else client.response.end()
+      this.detach(client)
+    }
   }
 
   private detach(client: Client): void {
@@ -115,7 +119,7 @@ class Client {
   isReady(patience: number): boolean {
     if (!this.response.writableNeedDrain) {
       this.fullSince = null
-      return !this.response.writableEnded
+      return !this.response.destroyed
     }
     this.fullSince ??= performance.now()
     if (performance.now() - this.fullSince >= patience) this.response.destroy()
