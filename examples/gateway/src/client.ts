@@ -21,6 +21,7 @@ export class Client {
   readonly sent: Sent[] = []
   private readonly name: string
   private readonly url: () => string
+  private readonly closing = new AbortController()
   /** The last of each session: the next one is sent when it has been answered for. */
   private readonly last = new Map<string, Promise<void>>()
 
@@ -42,15 +43,16 @@ export class Client {
     return done.then(() => sent)
   }
 
-  /** Resolves when every message has been answered for. */
-  async settled(): Promise<void> {
-    await Promise.all(this.last.values())
+  /** Gives up what the gateway has not answered for, and sends nothing more. */
+  close(): void {
+    this.closing.abort()
   }
 
   private async deliver(sent: Sent): Promise<void> {
+    const { signal } = this.closing
     const body = JSON.stringify({ id: sent.key, text: sent.text })
-    const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
-    for (;;) {
+    const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal }
+    while (!signal.aborted) {
       try {
         const response = await fetch(new URL(`/sessions/${sent.session}/messages`, this.url()), request)
         const answer = (await response.json()) as { error?: { code: string; message: string } }
@@ -60,9 +62,9 @@ export class Client {
           return
         }
       } catch {
-        // Nobody is there, or was killed before it could answer.
+        // Nobody is there, or it was killed before it could answer.
       }
-      await pause(RETRY)
+      await pause(RETRY, undefined, { signal }).catch(() => {})
     }
   }
 }

@@ -15,8 +15,10 @@ export async function shorten(
 ): Promise<Line[] | null> {
   const over = exchangesOver(lines)
   if (over.size === 0) return null
-  const goes = (line: Line): boolean =>
-    line.type === 'summary' || over.has(line.type === 'message' ? line.key : line.to)
+  const goes = (line: Line): boolean => {
+    if (line.type === 'resumed') return false // what happened to the session stays to be seen
+    return line.type === 'summary' || over.has(line.type === 'message' ? line.key : line.to)
+  }
   const gone = lines.filter(goes)
   const text = await summarize(over.size)
   return [summaryOf(gone, text), ...lines.filter((line) => !goes(line))]

@@ -9,10 +9,8 @@ import type { AddressInfo } from 'node:net'
 
 import { GatewayClosedError, type Gateway } from './gateway.js'
 import { textOf, type Log } from './log.js'
+import type { Page } from './page/routes.js'
 import { messageIn, refuseStrangers, RequestError, sessionIn } from './requests.js'
-
-/** Answers requests of its own, or says that it does not know them. */
-export type Routes = (request: IncomingMessage, response: ServerResponse) => boolean
 
 export interface Listening {
   readonly url: string
@@ -20,7 +18,7 @@ export interface Listening {
   close(): Promise<void>
 }
 
-export async function listen(gateway: Gateway, page: Routes, port: number, log: Log): Promise<Listening> {
+export async function listen(gateway: Gateway, page: Page, port: number, log: Log): Promise<Listening> {
   const server = createServer((request, response) => {
     void respond(gateway, page, request, response, log)
   })
@@ -31,14 +29,14 @@ export async function listen(gateway: Gateway, page: Routes, port: number, log: 
 
 async function respond(
   gateway: Gateway,
-  page: Routes,
+  page: Page,
   request: IncomingMessage,
   response: ServerResponse,
   log: Log,
 ): Promise<void> {
   try {
     refuseStrangers(request)
-    if (page(request, response)) return
+    if (page.handle(request, response)) return
     const [status, body] = await answerOf(gateway, request)
     send(response, status, body)
   } catch (error) {

@@ -1,7 +1,10 @@
 // A gateway with its server and its page, from start to end.
-import { textOf, type Log } from './log.js'
 import { Gateway, type GatewayOptions } from './gateway.js'
-import { listen, type Routes } from './server.js'
+import { textOf, type Log } from './log.js'
+import { assemble } from './page/assemble.js'
+import { Page } from './page/routes.js'
+import { Watch } from './page/watch.js'
+import { listen } from './server.js'
 
 export interface ServiceOptions extends GatewayOptions {
   /** 0: any that is free. */
@@ -14,15 +17,19 @@ export interface Service {
 }
 
 export async function serve({ port, ...options }: ServiceOptions): Promise<Service> {
+  // First, so that it sees whose locks were left behind.
+  const watch = new Watch({ log: ({ kind, path, text }) => options.log(kind, { path, text }) })
   const gateway = await Gateway.open(options)
-  const page: Routes = () => false
+  const page = new Page(() => assemble(watch, gateway.state))
   const server = await listen(gateway, page, port, options.log)
   return {
     url: server.url,
     close: async (reason) => {
       const answered = server.close() // first, so that nobody is promised anything by a gateway that ends
+      page.close()
       await gateway.close(reason)
       await answered
+      watch.close()
     },
   }
 }

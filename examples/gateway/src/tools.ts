@@ -6,7 +6,7 @@ export interface Use {
   /** The transcript of the session. */
   readonly path: string
   /** Writes a line of the run. Rejects when the lane has ended. */
-  note(text: string): Promise<void>
+  readonly note: (text: string) => Promise<void>
 }
 
 /** Resolves to what is to be cleaned up after the run, if anything is. */

@@ -1,0 +1,110 @@
+// npm run demo: a gateway with traffic, to which the five incidents happen one after another; and beside it, for each, a
+// gateway on the lock files of that incident. What became of the sessions the files tell, not the programs that wrote them.
+//
+//   --only I-1,I-3   these incidents alone
+//   --seed <n>       of the traffic
+//   --json           the results as JSON; progress goes to the error stream
+//   --markdown       the results as a table for a page
+//   --serve          keeps the gateway, its traffic and its page until it is interrupted
+//   --tamper         takes one line out of a transcript before the last look, to see that this does not pass
+//
+// Ends with 1 if anything of ours was lost, doubled, disordered or damaged.
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { scaledTo } from '../lock-files/rules.js'
+import { transcriptOf } from '../places.js'
+import { MISHAPS, type Mishap } from './incidents.js'
+import {
+  asJson,
+  markdownTable,
+  passed,
+  Progress,
+  table,
+  wantsColours,
+  type IncidentResult,
+  type WholeRun,
+} from './report.js'
+import { openStage, type Stage } from './stage.js'
+import { ledgerOf, settled, suffer } from './suffer.js'
+
+/** Milliseconds after which a lock file is no longer waited for: all times of its incident are in that scale. */
+const LOCK_FILE_WAIT = 1_000
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: MISHAPS.map(({ incident }) => incident).join() },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean', default: false },
+    markdown: { type: 'boolean', default: false },
+    serve: { type: 'boolean', default: false },
+    tamper: { type: 'boolean', default: false },
+  },
+})
+const only = values.only.split(',')
+const mishaps = MISHAPS.filter(({ incident }) => only.includes(incident))
+if (mishaps.length !== only.length) throw new Error('Expected --only with some of I-1,I-2,I-3,I-4,I-5')
+const seed = Number(values.seed)
+if (!Number.isSafeInteger(seed)) throw new Error('Expected --seed with a whole number')
+
+const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
+process.once('exit', () => rmSync(home, { recursive: true, force: true }))
+const progress = new Progress(values.json || values.markdown ? process.stderr : process.stdout)
+const sessions = mishaps.map(({ session }) => session)
+const ours = await openStage({ folder: join(home, 'holdfast'), rules: null, seed, sessions })
+try {
+  progress.tell(`a gateway with traffic: ${ours.world.address}`)
+  const results: IncidentResult[] = []
+  for (const mishap of mishaps) results.push(...(await both(mishap)))
+  if (values.serve) await serve(ours)
+  process.exitCode = report(results, await lastLook(ours)) ? 0 : 1
+} finally {
+  await ours.end()
+}
+
+/** The same mishap, at the same time, in both worlds. */
+async function both(mishap: Mishap): Promise<IncidentResult[]> {
+  const { incident, title, session } = mishap
+  progress.tell(`${incident} ${title} ...`)
+  const { rules, factor } = scaledTo(LOCK_FILE_WAIT, incident)
+  const folder = join(home, `lock-files-${incident}`)
+  const theirs = await openStage({ folder, rules, seed, sessions: [session] })
+  try {
+    const [our, their] = await Promise.all([suffer(mishap, ours), suffer(mishap, theirs)])
+    return [our, { ...their, factor }]
+  } finally {
+    await theirs.end()
+  }
+}
+
+async function serve({ world }: Stage): Promise<void> {
+  progress.tell(`the page: ${world.address} (until it is interrupted)`)
+  await once(process, 'SIGINT')
+}
+
+/** Lets everybody finish, and looks at all that is there. */
+async function lastLook({ world, hush }: Stage): Promise<WholeRun> {
+  await hush()
+  const before = await settled(world)
+  if (values.tamper) tamper(world.folder)
+  const { ok, problems, totals } = values.tamper ? ledgerOf(world) : before
+  return { ...totals, ok, problems }
+}
+
+function tamper(folder: string): void {
+  const path = transcriptOf(folder, sessions[0] ?? '')
+  const lines = readFileSync(path, 'utf8').split('\n')
+  writeFileSync(path, lines.filter((_, index) => index !== lines.length - 2).join('\n'))
+}
+
+/** Answers whether it is well. */
+function report(results: readonly IncidentResult[], whole: WholeRun): boolean {
+  progress.end()
+  if (values.json) process.stdout.write(asJson(results, whole))
+  else if (values.markdown) process.stdout.write(markdownTable(results))
+  else process.stdout.write(`\n${table(results, whole, { colours: wantsColours(process.stdout, process.env) })}`)
+  return passed(results, whole)
+}
