@@ -34,6 +34,7 @@ export class PageServer {
 
   static async start(state: State, options: LiveOptions & { port?: number } = {}): Promise<PageServer> {
     const started = new PageServer(state, { every: 5, ...options })
+    started.server.keepAliveTimeout = 3_600_000 // so that nothing ends because somebody has waited for it
     started.server.listen(options.port ?? 0, '127.0.0.1')
     await once(started.server, 'listening')
     onTestFinished(async () => {
@@ -54,12 +55,12 @@ export class PageServer {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** As a gateway ends: what watches is let go, and nothing is kept waiting. */
+  /** As a gateway ends: it takes no more requests, and then lets those go who watch. */
   async end(): Promise<void> {
-    this.page.close()
     const closed = once(this.server, 'close')
     this.server.close()
     this.server.closeIdleConnections()
+    this.page.close()
     await closed
   }
 }
