@@ -16,13 +16,13 @@ export class PageServer {
   /** Paths that were asked for. */
   readonly asked: string[] = []
   state: State
-  /** How often somebody looked at the state. */
-  looks = 0
+  /** When somebody looked at the state. */
+  readonly lookedAt: number[] = []
 
   private constructor(state: State, options: LiveOptions) {
     this.state = state
     this.page = new Page(() => {
-      this.looks += 1
+      this.lookedAt.push(performance.now())
       return { ...this.state, now: Date.now() }
     }, options)
     this.server = createServer((request, response) => {
@@ -43,6 +43,11 @@ export class PageServer {
       await new Promise((resolve) => started.server.close(resolve))
     })
     return started
+  }
+
+  /** How often somebody looked at the state. */
+  get looks(): number {
+    return this.lookedAt.length
   }
 
   get port(): number {
