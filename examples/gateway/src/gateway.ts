@@ -72,16 +72,18 @@ export class Gateway {
   get state() {
     const { folder } = this
     const { main, agents } = this.around
-    const locksOf = (session: string) => [
+    const locksOf = (session: string, agents: Iterable<number>) => [
       { name: 'turn', path: turnOf(folder, session, 'main') },
       { name: 'transcript', path: transcriptOf(folder, session) },
-      ...Array.from({ length: LANES }, (_, agent) => {
-        return { name: `agent ${agent}`, path: turnOf(folder, session, `agent-${agent}`) }
-      }),
+      ...Array.from(agents, (agent) => ({ name: `agent ${agent}`, path: turnOf(folder, session, `agent-${agent}`) })),
     ]
+    const sessions = Array.from(this.sessions, ([id, session]) => {
+      const { agents, ...state } = session.state
+      return { id, ...state, locks: locksOf(id, agents) }
+    })
     return {
       lanes: { main: main.state, agents: agents.state },
-      sessions: Array.from(this.sessions, ([id, session]) => ({ id, ...session.state, locks: locksOf(id) })),
+      sessions: sessions.sort((one, other) => (one.id < other.id ? -1 : 1)),
       shared: [
         { name: 'gateway', path: gatewayOf(folder) },
         { name: 'store', path: storeOf(folder) },

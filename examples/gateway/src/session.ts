@@ -56,8 +56,9 @@ export class Session {
   }
 
   get state() {
-    const { answered, waiting, oldest } = this.conversation
-    return { answered, unanswered: waiting, oldest }
+    const { answered, waiting, oldest, tasks } = this.conversation
+    const agents = new Set(Array.from(tasks, ({ agent }) => agent))
+    return { answered, unanswered: waiting, oldest, agents }
   }
 
   /** Resolves when the message is on the device. One that is sent again, for nobody acknowledged it, is written once. */

@@ -86,8 +86,8 @@ async function serve({ world }: Stage): Promise<void> {
 }
 
 /** Lets everybody finish, and looks at all that is there. */
-async function lastLook({ world, hush }: Stage): Promise<WholeRun> {
-  await hush()
+async function lastLook({ world, ...stage }: Stage): Promise<WholeRun> {
+  await stage.hush()
   const before = await settled(world)
   if (values.tamper) tamper(world.folder)
   const { ok, problems, totals } = values.tamper ? ledgerOf(world) : before

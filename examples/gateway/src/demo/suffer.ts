@@ -25,7 +25,9 @@ export async function suffer(mishap: Mishap, { world, provider }: Stage): Promis
   await settled(world, session)
 
   let since = Date.now()
-  const happened = mishap.happen(world, provider, () => (since = Date.now()))
+  const happened = mishap.happen(world, provider, () => {
+    since = Date.now()
+  })
   for (let count = 0; Date.now() < since + PATIENCE; count++) {
     void client.send(session, `message ${count}`)
     await pause(BETWEEN_MESSAGES)
@@ -56,12 +58,14 @@ export function ledgerOf({ folder, promises, client }: World, session?: string):
 
 /** Waits until nothing is missing, in the session or in all of them; or for as long as it is worth. */
 export async function settled(world: World, session?: string): Promise<Ledger> {
-  for (const end = Date.now() + SETTLE[world.way]; ; await pause(LOOK)) {
+  const end = Date.now() + SETTLE[world.way]
+  for (;;) {
     const underWay = world.client.sent.some(
       (sent) => isOf(session, sent) && !sent.acknowledged && sent.refusal === undefined,
     )
     const ledger = ledgerOf(world, session)
     if ((ledger.ok && !underWay) || Date.now() > end) return ledger
+    await pause(LOOK)
   }
 }
 
