@@ -55,7 +55,7 @@ export class Gateway {
   /** Goes on with what the last process has left: every session whose transcript is there. */
   static async open(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options)
-    await Promise.all((await options.files.sessions()).map((session) => gateway.session(session)))
+    await Promise.all((await options.files.sessions()).map((session) => gateway.begin(session)))
     return gateway
   }
 
@@ -65,6 +65,7 @@ export class Gateway {
 
   /** Resolves when the message is on the device. It will be answered, by this gateway or the next one. */
   async accept(session: string, message: { key: string; text: string }): Promise<void> {
+    if (this.closed !== null) throw new GatewayClosedError()
     await (await this.session(session)).accept(message.key, message.text)
   }
 
@@ -101,10 +102,16 @@ export class Gateway {
   /** Another process may have begun a session. */
   private notice(name: string | null): void {
     const session = sessionOf(name ?? '')
-    if (session === null || this.closed !== null) return
-    this.session(session).catch((error: unknown) => {
+    if (session !== null && this.closed === null) void this.begin(session)
+  }
+
+  /** One that cannot be opened keeps no other one from it. It is tried again when something of it is written. */
+  private async begin(session: string): Promise<void> {
+    try {
+      await this.session(session)
+    } catch (error) {
       if (this.closed === null) this.around.log('session not opened', { session, error: textOf(error) })
-    })
+    }
   }
 
   private session(session: string): Promise<Session> {

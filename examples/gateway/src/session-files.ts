@@ -10,9 +10,17 @@ import type { Lane } from './lanes.js'
 import type { Line } from './lines.js'
 import { browserOf, sessionOf, storeOf, transcriptOf, turnOf } from './places.js'
 
+/** A store that is no store any more keeps nobody from the sessions: its bytes are put aside. */
 export async function openFiles(folder: string): Promise<Files> {
   const initial: Store = { sessions: {}, writers: {} }
-  return new HoldfastFiles(folder, await openStore<Store>(storeOf(folder), { initial }))
+  const store = await openStore<Store>(storeOf(folder), { initial, validate: isStore, onUnreadable: 'start-anew' })
+  return new HoldfastFiles(folder, store)
+}
+
+function isStore(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { sessions, writers } = value as Partial<Record<keyof Store, unknown>>
+  return [sessions, writers].every((part) => typeof part === 'object' && part !== null)
 }
 
 class HoldfastFiles implements Files {

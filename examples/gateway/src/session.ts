@@ -129,7 +129,7 @@ export class Session {
       }
       const run = (lane: Lane) => answer(message, this.place, this.around, lane)
       const giveUp = (reason: unknown, lane: Lane) => refuse(message, this.place, reason, lane)
-      await this.persist(this.around.main, message.key, run, giveUp)
+      if (!(await this.persist(this.around.main, message.key, run, giveUp))) return
       this.conversation.answer(message.key)
       await this.count()
     }
@@ -163,26 +163,27 @@ export class Session {
     await this.persist(agents, reportOf(task.to, task.agent), run, giveUp)
   }
 
-  /** Runs it in a lane until it has succeeded, or the words for its failure are written, or the gateway ends. */
+  /** Runs it in a lane until it has succeeded, or the words for its failure are written. False: the gateway ended before. */
   private async persist(
     lanes: Lanes,
     what: string,
     run: (lane: Lane) => Promise<void>,
     giveUp: (reason: unknown, lane: Lane) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { session } = this.place
     let reason: unknown
     for (let attempt = 1; !this.isClosing(); attempt++) {
       try {
         await lanes.run(session, (lane) => (attempt <= ATTEMPTS ? run(lane) : giveUp(reason, lane)))
-        return
+        return true
       } catch (error) {
-        if (this.isClosing()) return
+        if (this.isClosing()) return false
         reason = error
         this.around.log('run failed', { session, what, attempt, error: textOf(error) })
       }
       await this.pause(Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE))
     }
+    return false
   }
 
   /** Ends early when the session is closed. */
