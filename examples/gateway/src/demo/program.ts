@@ -12,7 +12,9 @@ import { gatewayOf } from '../places.js'
 import { HttpProvider } from '../provider.js'
 import { onLastResort, serve } from '../service.js'
 import { openFiles } from '../session-files.js'
+import { Watch } from '../page/watch.js'
 import { acknowledging } from './acknowledged.js'
+import { intending } from './soak-intents.js'
 import { holdfastTools, lockFileTools } from './tools.js'
 
 export interface Setup {
@@ -20,6 +22,8 @@ export interface Setup {
   readonly provider: string
   /** Where it notes what it promised. */
   readonly promises: string
+  /** Where it notes what it is about to write. */
+  readonly intents: string
   /** Those of its lock files; null on holdfast. */
   readonly rules: GatewayRules | null
   readonly part: Part
@@ -30,20 +34,34 @@ export type Part =
   | { readonly name: 'cli'; readonly command: readonly string[] }
   | { readonly name: 'cron'; readonly sessions: readonly string[]; readonly every: number }
 
+/** What a gateway may be told while it runs. */
+export type Order =
+  /** To say how long it waited for a lock at most, since it was asked last. */
+  | { readonly name: 'measure' }
+  /** To do nothing else for so many milliseconds. */
+  | { readonly name: 'block'; readonly milliseconds: number }
+
+export interface Waited {
+  readonly waited: number
+}
+
 /** A look for long transcripts comes as often as traffic does in this little time. */
 const COMPACTION = { compactEvery: 300, longAt: 24 }
 /** A heap as small as this one is hardly ever collected by itself. */
 const COLLECT_EVERY = 500
 
 const [setup] = (await once(process, 'message')) as [Setup]
-const { folder, provider, promises, rules, part } = setup
+const { folder, provider, promises, intents, rules, part } = setup
 process.on('disconnect', () => process.exit())
+process.on('SIGINT', () => {}) // that of a terminal is for all its processes: the parent says when it is over
 
 if (part.name === 'gateway') {
   onLastResort(log, releaseAll)
   setInterval(() => globalThis.gc?.(), COLLECT_EVERY)
   if (rules === null) await acquire(gatewayOf(folder), { keep: true, timeout: Infinity, label: 'gateway' })
-  const { url } = await serve({
+  const watch = new Watch()
+  process.on('message', (order: Order) => obey(order, watch))
+  const service = await serve({
     ...part,
     ...COMPACTION,
     folder,
@@ -52,7 +70,10 @@ if (part.name === 'gateway') {
     tools: rules === null ? holdfastTools : lockFileTools,
     log,
   })
-  process.send?.(url)
+  process.once('SIGTERM', () => {
+    void service.close(new Error('ended by SIGTERM')).then(() => process.exit())
+  })
+  process.send?.(service.url)
 } else if (part.name === 'cron') {
   const { sessions, every } = part
   const ending = new AbortController()
@@ -67,5 +88,19 @@ if (part.name === 'gateway') {
 }
 
 async function files(): Promise<Files> {
-  return acknowledging(rules === null ? await openFiles(folder) : await openLockFileFiles(folder, rules), promises)
+  const opened = rules === null ? await openFiles(folder) : await openLockFileFiles(folder, rules)
+  const acknowledged = acknowledging(opened, promises)
+  // What a gateway is sent its clients know.
+  return part.name === 'gateway' ? acknowledged : intending(acknowledged, intents)
+}
+
+function obey(order: Order, watch: Watch): void {
+  if (order.name === 'measure') {
+    const { longestWait } = watch
+    watch.resetLongestWait()
+    process.send?.({ waited: longestWait } satisfies Waited)
+    return
+  }
+  const nobody = new Int32Array(new SharedArrayBuffer(4))
+  Atomics.wait(nobody, 0, 0, order.milliseconds)
 }

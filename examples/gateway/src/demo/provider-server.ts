@@ -4,6 +4,7 @@
 //   [agents=5]    asks for so many sub-agents
 //   [tool=deaf]   asks for a tool
 //   [drop]        never answers: the network has failed
+//   [slow=2500]   takes so many milliseconds the first time
 //
 // Tools and failures come with the first run of a message alone, so that the run that follows it can succeed.
 import { EventEmitter, once } from 'node:events'
@@ -46,7 +47,8 @@ export class ProviderServer extends EventEmitter<{ dropped: [session: string] }>
       return
     }
     const tool = first ? wishes.get('tool') : undefined
-    await pause(Number(wishes.get('think') ?? THINK[kindOf(prompt)]))
+    const slow = first ? wishes.get('slow') : undefined
+    await pause(Number(slow ?? wishes.get('think') ?? THINK[kindOf(prompt)]))
     const text = `${prompt.text}: after ${prompt.lines} lines`
     const reply: Reply = { text, tools: tool === undefined ? [] : [tool], agents: Number(wishes.get('agents') ?? 0) }
     response.setHeader('content-type', 'application/json')

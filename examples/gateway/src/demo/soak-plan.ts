@@ -1,0 +1,71 @@
+// What is to happen in a soak, and when: made of the seed alone, so a soak can be asked to happen again. How it falls in with
+// everything else that goes on then is not decided here, and is another time another.
+import { randomOf } from '../client.js'
+
+/** One incident. Numbers and sessions are drawn for every one; what a kind has no use for it leaves. */
+export interface Planned {
+  /** Milliseconds since the beginning. */
+  readonly at: number
+  readonly kind: Kind
+  readonly session: string
+  /** From 0 to 1: of what it has a choice. */
+  readonly chance: number
+}
+
+export interface PlanOptions {
+  readonly seed: number
+  /** Milliseconds. */
+  readonly length: number
+  /** Incidents a minute. */
+  readonly rate: number
+  readonly sessions: readonly string[]
+}
+
+/** How often each of them is in the pack that is dealt, and what it is. */
+export const KINDS = [
+  { kind: 'kill', times: 2, what: 'the gateway is killed, and started again at once' },
+  { kind: 'end', times: 1, what: 'the gateway is told to end, and started again' },
+  { kind: 'stand by', times: 2, what: 'a second gateway comes to wait for the end of the first one, or goes' },
+  { kind: 'stop', times: 1, what: 'the gateway is stopped, and goes on after a second or two' },
+  { kind: 'block', times: 1, what: 'the event loop of the gateway is blocked for a second' },
+  { kind: 'drop', times: 2, what: 'the network fails in the middle of a call' },
+  { kind: 'slow', times: 1, what: 'a call takes longer than its lane' },
+  { kind: 'deaf', times: 1, what: 'a tool goes on after the end of its lane' },
+  { kind: 'hang', times: 2, what: 'a tool never comes back, with the lock of the transcript in its hands' },
+  { kind: 'lose', times: 1, what: 'a tool loses the handle of a lock' },
+  { kind: 'untidy', times: 1, what: 'a clean-up fails' },
+  { kind: 'burst', times: 2, what: 'five messages to one session at once, with five sub-agents' },
+  { kind: 'command', times: 2, what: 'a command of the command line' },
+  { kind: 'killed command', times: 2, what: 'a command that is killed on its way' },
+] as const
+
+export type Kind = (typeof KINDS)[number]['kind']
+
+const PACK = KINDS.flatMap(({ kind, times }) => Array<Kind>(times).fill(kind))
+
+/**
+ * Dealt from a shuffled pack, so that all kinds come up in the time that a pack takes. Two of them are never nearer to each
+ * other than half of the mean: a message whose run fails three times is answered by a failure, as it should be, and that
+ * would not be told from a loss.
+ */
+export function plan({ seed, length, rate, sessions }: PlanOptions): Planned[] {
+  const random = randomOf(seed)
+  const between = 60_000 / rate
+  const planned: Planned[] = []
+  let pack: Kind[] = []
+  for (let at = (between * (1 + random())) / 2; at < length; at += between * (0.5 + random())) {
+    if (pack.length === 0) pack = shuffled(PACK, random)
+    const kind = pack.pop()
+    const session = sessions[Math.floor(random() * sessions.length)]
+    const chance = random()
+    if (kind !== undefined && session !== undefined) planned.push({ at: Math.round(at), kind, session, chance })
+  }
+  return planned
+}
+
+function shuffled<T>(values: readonly T[], random: () => number): T[] {
+  const left = [...values]
+  const drawn: T[] = []
+  while (left.length > 0) drawn.push(...left.splice(Math.floor(random() * left.length), 1))
+  return drawn
+}
