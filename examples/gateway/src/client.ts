@@ -43,6 +43,11 @@ export class Client {
     return done.then(() => sent)
   }
 
+  /** Resolves when every message has been answered for. */
+  async settled(): Promise<void> {
+    await Promise.all(this.last.values())
+  }
+
   /** Gives up what the gateway has not answered for, and sends nothing more. */
   close(): void {
     this.closing.abort()

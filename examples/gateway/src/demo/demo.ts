@@ -4,7 +4,7 @@
 //   --only I-1,I-3   these incidents alone
 //   --seed <n>       of the traffic
 //   --json           the results as JSON; progress goes to the error stream
-//   --markdown       the results as a table for a page
+//   --update <file>  puts the results between the marks of a page, as a table
 //   --serve          keeps the gateway, its traffic and its page until it is interrupted
 //   --tamper         takes one line out of a transcript before the last look, to see that this does not pass
 //
@@ -25,6 +25,7 @@ import {
   Progress,
   table,
   wantsColours,
+  withBlock,
   type IncidentResult,
   type WholeRun,
 } from './report.js'
@@ -39,7 +40,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: MISHAPS.map(({ incident }) => incident).join() },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
-    markdown: { type: 'boolean', default: false },
+    update: { type: 'string' },
     serve: { type: 'boolean', default: false },
     tamper: { type: 'boolean', default: false },
   },
@@ -52,7 +53,7 @@ if (!Number.isSafeInteger(seed)) throw new Error('Expected --seed with a whole n
 
 const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
 process.once('exit', () => rmSync(home, { recursive: true, force: true }))
-const progress = new Progress(values.json || values.markdown ? process.stderr : process.stdout)
+const progress = new Progress(values.json ? process.stderr : process.stdout)
 const sessions = mishaps.map(({ session }) => session)
 const ours = await openStage({ folder: join(home, 'holdfast'), rules: null, seed, sessions })
 try {
@@ -104,7 +105,9 @@ function tamper(folder: string): void {
 function report(results: readonly IncidentResult[], whole: WholeRun): boolean {
   progress.end()
   if (values.json) process.stdout.write(asJson(results, whole))
-  else if (values.markdown) process.stdout.write(markdownTable(results))
   else process.stdout.write(`\n${table(results, whole, { colours: wantsColours(process.stdout, process.env) })}`)
+  if (values.update !== undefined) {
+    writeFileSync(values.update, withBlock(readFileSync(values.update, 'utf8'), markdownTable(results)))
+  }
   return passed(results, whole)
 }

@@ -269,7 +269,8 @@ function revocation(event: RevokeEvent): string {
 
 function leak(event: LeakEvent): string {
   const where = event.acquiredAt?.split('\n')[0]?.trim()
-  const place = where === undefined ? '' : `; acquired ${where}`
+  // The file's name alone: the page is narrow, and where a program lies is nobody's business.
+  const place = where === undefined ? '' : `; acquired ${where.replace(/[^\s(]*[\\/]/, '')}`
   return `${whoOf(event)} never released it and lost the handle; it was taken back after ${duration(event.heldFor)}${place}`
 }
 

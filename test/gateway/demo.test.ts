@@ -1,0 +1,72 @@
+// npm run demo, as a process: an incident on both ways, judged by the files.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+
+import { expect, test } from 'vitest'
+
+import type { IncidentResult, JsonReport } from '../../examples/gateway/src/demo/report.js'
+import { scratch } from '../helpers/scratch.js'
+
+const PROGRAM = fileURLToPath(new URL('../../examples/gateway/dist/demo/demo.js', import.meta.url))
+const README = fileURLToPath(new URL('../../README.md', import.meta.url))
+
+async function demo(...options: string[]): Promise<{ code: number | null; output: string; progress: string }> {
+  const child = spawn(process.execPath, [PROGRAM, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [output, progress, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit') as Promise<[number | null]>,
+  ])
+  return { code, output, progress }
+}
+
+function found({ incidents }: JsonReport, way: IncidentResult['way']): IncidentResult {
+  const result = incidents.find((one) => one.way === way)
+  if (result === undefined) throw new Error(`no result of ${way}`)
+  return result
+}
+
+test('a killed gateway loses nothing on holdfast, and its messages on lock files', async () => {
+  const { code, output, progress } = await demo('--only', 'I-1', '--json')
+  const report = JSON.parse(output) as JsonReport
+  const ours = found(report, 'holdfast')
+  expect(ours).toMatchObject({ ok: true, problems: [], answers: { doubled: 0, disordered: 0 } })
+  expect(ours.messages.sent).toBeGreaterThan(10)
+  expect(ours.messages.answered).toBe(ours.messages.sent)
+  expect(ours.happened).toContain('cut off and resumed')
+  expect(ours.recovered).toBeGreaterThan(0)
+  expect(found(report, 'lock file')).toMatchObject({ ok: false, factor: 10 })
+  expect(found(report, 'lock file').messages.lost).toBeGreaterThan(0)
+  expect(report.whole).toMatchObject({ ok: true, lines: { lost: 0, doubled: 0 }, updates: { lost: 0 } })
+  expect(report.whole.lines.acknowledged).toBeGreaterThan(ours.lines.acknowledged)
+  expect(progress).toContain('I-1')
+  expect(code).toBe(0)
+}, 60_000)
+
+test('a line that is missing in the end is found, named, and ends it with 1; the page is updated nevertheless', async () => {
+  const page = join(scratch(), 'page.md')
+  writeFileSync(page, 'before\n<!-- demo -->\nold\n<!-- /demo -->\nafter\n')
+  const { code, output } = await demo('--only', 'I-3', '--tamper', '--update', page)
+  expect(output).toMatch(/With holdfast NOT everything is well:\n {2}in all slow-call: /)
+  expect(code).toBe(1)
+  expect(readFileSync(page, 'utf8')).toMatch(
+    /^before\n<!-- demo -->\n\n\| incident [^]*\*\*I-3\*\*[^]*<!-- \/demo -->\nafter\n$/,
+  )
+}, 60_000)
+
+test('what it does not understand it refuses', async () => {
+  expect(await demo('--only', 'I-6')).toMatchObject({ code: 1, progress: expect.stringContaining('--only') as string })
+  expect(await demo('--seed', 'x')).toMatchObject({ code: 1, progress: expect.stringContaining('--seed') as string })
+  expect((await demo('--nothing')).code).toBe(1)
+})
+
+test('the README shows all five incidents, none of which holdfast lost anything in', () => {
+  const block = /<!-- demo -->([^]*)<!-- \/demo -->/.exec(readFileSync(README, 'utf8'))?.[1] ?? ''
+  const rows = block.split('\n').filter((line) => line.includes('| holdfast |'))
+  expect(rows.map((row) => /\*\*(I-\d)\*\*/.exec(row)?.[1])).toEqual(['I-1', 'I-2', 'I-3', 'I-4', 'I-5'])
+  for (const row of rows) expect(row).toMatch(/\| 0 of \d+ \| 0 \| 0 \|$/)
+})
