@@ -46,7 +46,12 @@ export default tseslint.config(
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     plugins: { 'import-x': importX },
-    languageOptions: { parserOptions: { project: ['./test/tsconfig.json', './examples/gateway/tsconfig.json', './lab/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        project: ['./test/tsconfig.json', './examples/gateway/tsconfig.json', './lab/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     // Imports name what is built, `.js`; what is checked is their sources.
     settings: { 'import-x/resolver-next': [createNodeResolver({ extensionAlias: { '.js': ['.ts', '.js'] } })] },
     rules: {
