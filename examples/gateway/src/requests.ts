@@ -49,7 +49,8 @@ export async function messageIn(request: IncomingMessage): Promise<{ key: string
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const pieces: Uint8Array[] = []
   let length = 0
-  for await (const piece of request as AsyncIterable<Uint8Array>) {
+  // Whoever sends too much is to hear of it, so the connection stays when the loop is left.
+  for await (const piece of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     length += piece.length
     if (length > LONGEST_BODY) throw new RequestError(413, 'TOO_LONG', `Expected at most ${LONGEST_BODY} bytes`)
     pieces.push(piece)

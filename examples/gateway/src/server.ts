@@ -3,7 +3,7 @@
 //   POST /sessions/<id>/messages  { id, text }   202 once the message is on the device; sent again, it is one message
 //   GET  /sessions/<id>                          how many messages were answered, and how many wait
 //   GET  /                                       the page
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -14,17 +14,30 @@ import { messageIn, refuseStrangers, RequestError, sessionIn } from './requests.
 
 export interface Listening {
   readonly url: string
-  /** Takes no more requests; those under way are answered. */
+  /** Takes no more requests. Those that have come are answered; nobody is waited for whose request has not. */
   close(): Promise<void>
 }
 
 export async function listen(gateway: Gateway, page: Page, port: number, log: Log): Promise<Listening> {
+  const ending = new AbortController()
+  setMaxListeners(0, ending.signal) // one for each request
+  const answering = new Set<Promise<void>>()
   const server = createServer((request, response) => {
-    void respond(gateway, page, request, response, log)
+    const answered = respond(gateway, page, request, response, log, ending.signal)
+    answering.add(answered)
+    void answered.finally(() => answering.delete(answered))
   })
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
-  return { url: `http://127.0.0.1:${portOf(server)}`, close: () => closed(server) }
+  const close = async (): Promise<void> => {
+    const closed = once(server, 'close')
+    server.close()
+    ending.abort(new GatewayClosedError())
+    await Promise.all(answering)
+    server.closeAllConnections() // of those who ask nothing, or never come to an end
+    await closed
+  }
+  return { url: `http://127.0.0.1:${portOf(server)}`, close }
 }
 
 async function respond(
@@ -33,11 +46,12 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
   log: Log,
+  ending: AbortSignal,
 ): Promise<void> {
   try {
     refuseStrangers(request)
     if (page.handle(request, response)) return
-    const [status, body] = await answerOf(gateway, request)
+    const [status, body] = await answerOf(gateway, request, ending)
     send(response, status, body)
   } catch (error) {
     const { status, code } = refusalOf(error)
@@ -47,8 +61,12 @@ async function respond(
   }
 }
 
-async function answerOf(gateway: Gateway, request: IncomingMessage): Promise<[status: number, body: object]> {
-  const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+async function answerOf(
+  gateway: Gateway,
+  request: IncomingMessage,
+  ending: AbortSignal,
+): Promise<[status: number, body: object]> {
+  const [pathname = '/'] = (request.url ?? '/').split('?', 1)
   const [, root, name = '', part, more] = pathname.split('/')
   if (root !== 'sessions' || name === '' || more !== undefined) throw notFound(pathname)
   const session = sessionIn(name)
@@ -59,7 +77,7 @@ async function answerOf(gateway: Gateway, request: IncomingMessage): Promise<[st
   }
   if (part !== 'messages') throw notFound(pathname)
   if (request.method !== 'POST') throw new RequestError(405, 'BAD_METHOD', `Expected POST ${pathname}`)
-  const message = await messageIn(request)
+  const message = await unless(ending, messageIn(request))
   await gateway.accept(session, message)
   return [202, { id: message.key }]
 }
@@ -89,9 +107,14 @@ function isInternet(address: ReturnType<Server['address']>): address is AddressI
   return typeof address === 'object' && address !== null
 }
 
-async function closed(server: Server): Promise<void> {
-  const end = once(server, 'close')
-  server.close()
-  server.closeIdleConnections()
-  await end
+async function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let end = (): void => {}
+  const aborted = new Promise<never>((_resolve, reject) => (end = () => reject(signal.reason as Error)))
+  signal.addEventListener('abort', end)
+  try {
+    if (signal.aborted) end()
+    return await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
 }
