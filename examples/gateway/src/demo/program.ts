@@ -60,7 +60,6 @@ if (part.name === 'gateway') {
   setInterval(() => globalThis.gc?.(), COLLECT_EVERY)
   if (rules === null) await acquire(gatewayOf(folder), { keep: true, timeout: Infinity, label: 'gateway' })
   const watch = new Watch()
-  process.on('message', (order: Order) => obey(order, watch))
   const service = await serve({
     ...part,
     ...COMPACTION,
@@ -73,7 +72,8 @@ if (part.name === 'gateway') {
   process.once('SIGTERM', () => {
     void service.close(new Error('ended by SIGTERM')).then(() => process.exit())
   })
-  process.send?.(service.url)
+  process.send?.(service.url) // the first word: orders are obeyed afterwards
+  process.on('message', (order: Order) => obey(order, watch))
 } else if (part.name === 'cron') {
   const { sessions, every } = part
   const ending = new AbortController()

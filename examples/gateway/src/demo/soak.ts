@@ -57,7 +57,8 @@ const SETTLE = 60_000
 const LOOK = 200
 
 const ending = new AbortController()
-process.once('SIGINT', () => ending.abort()) // a second one ends it at once
+let interruptedAt = Infinity
+process.on('SIGINT', interrupted)
 const progress = new Progress(process.stdout)
 const home = mkdtempSync(join(tmpdir(), 'holdfast-soak-'))
 const provider = new ProviderServer()
@@ -74,6 +75,13 @@ try {
   else console.log(`kept: ${home}`)
 }
 process.exitCode = isWell(result) ? 0 : 1
+
+/** A second time it ends at once. npm passes on what its terminal has told everybody: that comes together. */
+function interrupted(): void {
+  if (performance.now() > interruptedAt + 1_000) process.exit(130)
+  interruptedAt = Math.min(interruptedAt, performance.now())
+  ending.abort()
+}
 
 async function soak(): Promise<SoakResult> {
   progress.tell(`seed ${seed}`)
