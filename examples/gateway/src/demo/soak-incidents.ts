@@ -131,7 +131,9 @@ export class Incidents {
   private async stop(milliseconds: number): Promise<void> {
     if (process.platform === 'win32') return // there is no such signal
     const pid = this.world.gatewayPid
-    const goOn = (): void => void (isAlive(pid) && process.kill(pid, 'SIGCONT'))
+    const goOn = (): void => {
+      if (isAlive(pid)) process.kill(pid, 'SIGCONT')
+    }
     process.once('exit', goOn) // one that is stopped would not hear that its parent has ended
     process.kill(pid, 'SIGSTOP')
     await pause(milliseconds)
