@@ -1,6 +1,7 @@
 // What other processes do to the gateway's files, while it runs or not: the command line, and jobs that come by the clock.
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { UsageError } from './arguments.js'
 import { Conversation } from './conversation.js'
 import type { Files } from './files.js'
 import { Lanes } from './lanes.js'
@@ -24,13 +25,14 @@ interface Here {
 const LANE_TIMEOUT = 60_000
 
 /** One command of the command line. Resolves to what is to be printed, once what it changed is on the device. */
-export async function run([command, session = '', text = '']: readonly string[], here: Here): Promise<string> {
+export async function run([command, session = '', ...words]: readonly string[], here: Here): Promise<string> {
+  const text = words.join(' ')
   if (command === 'sessions') return (await here.files.sessions()).join('\n')
-  if (!isSession(session) || text === '') throw new Error(`Expected one of:\n${USAGE}`)
+  if (!isSession(session) || text === '') throw new UsageError(`Expected one of:\n${USAGE}`)
   if (command === 'send') return send(session, text, 'cli', here.files)
   if (command === 'ask') return ask(session, text, here)
   if (command === 'title') return title(session, text, here.files)
-  throw new Error(`Expected one of:\n${USAGE}`)
+  throw new UsageError(`Expected one of:\n${USAGE}`)
 }
 
 /** Every so many milliseconds a message in one of the sessions, until the signal aborts. Tells what could not be written. */
