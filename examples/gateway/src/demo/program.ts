@@ -83,6 +83,7 @@ if (part.name === 'gateway') {
   process.disconnect()
 } else {
   const here = { folder, files: await files(), provider: new HttpProvider(new URL(provider)) }
+  process.send?.('begins')
   await run(part.command, here)
   process.disconnect()
 }

@@ -14,6 +14,8 @@ const LONG_CALL = 3_000
 const PATIENCE = 20_000
 /** Milliseconds until a tool that hangs has the lock in its hands: the next message must wait for it. */
 const BEHIND = 300
+/** Milliseconds after a command has begun. Most write something in the first ten; the one that answers is longer at it. */
+const LATEST_KILL = 80
 /** At once. */
 const CROWD = 5
 /** How often a gateway that does not start is started. */
@@ -52,8 +54,7 @@ export class Incidents {
         this.command(planned, Infinity)
         return
       case 'killed command':
-        // Most of these fall into the time in which it has begun, and is not done.
-        this.command(planned, 80 + 300 * chance)
+        this.command(planned, LATEST_KILL * chance ** 2)
         return
       case 'burst':
         for (let count = 0; count < CROWD; count++) this.send(planned, count === 0 ? `[agents=${CROWD}]` : `${count}`)

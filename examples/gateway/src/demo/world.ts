@@ -140,12 +140,11 @@ export class World {
     return code === 0
   }
 
-  /** The same, killed after so many milliseconds if it takes as long. */
+  /** The same, killed so many milliseconds after it has begun with its work, if that takes as long. */
   async commandToKill(after: number, ...command: string[]): Promise<boolean> {
     const child = this.start({ name: 'cli', command })
-    const killed = setTimeout(() => child.kill('SIGKILL'), after)
+    child.once('message', () => setTimeout(() => child.kill('SIGKILL'), after))
     const [code] = (await once(child, 'exit')) as [number | null]
-    clearTimeout(killed)
     return code === 0
   }
 
