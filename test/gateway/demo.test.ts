@@ -1,15 +1,16 @@
 // npm run demo, as a process: an incident on both ways, judged by the files.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 
 import type { IncidentResult, JsonReport } from '../../examples/gateway/src/demo/report.js'
 import { scratch } from '../helpers/scratch.js'
+import { until } from '../helpers/until.js'
 
 const PROGRAM = fileURLToPath(new URL('../../examples/gateway/dist/demo/demo.js', import.meta.url))
 const README = fileURLToPath(new URL('../../README.md', import.meta.url))
@@ -57,6 +58,50 @@ test('a line that is missing in the end is found, named, and ends it with 1; the
     /^before\n<!-- demo -->\n\n\| incident [^]*\*\*I-3\*\*[^]*<!-- \/demo -->\nafter\n$/,
   )
 }, 60_000)
+
+/** In a process group of its own, as a terminal gives it one. */
+function start(...options: string[]) {
+  const temporary = scratch()
+  const child = spawn(process.execPath, [PROGRAM, ...options], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+    env: { ...process.env, TMPDIR: temporary },
+  })
+  const group = -(child.pid ?? 0)
+  onTestFinished(() => {
+    if (child.exitCode === null) process.kill(group, 'SIGKILL')
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => (output += piece))
+  return {
+    ended: once(child, 'exit'),
+    output: () => output,
+    says: (text: string) => until(`it says ${text}`, () => output.includes(text)),
+    interrupt: () => process.kill(group, 'SIGINT'),
+    left: () => readdirSync(temporary),
+  }
+}
+
+test('with --serve the gateway and its page stay until a terminal interrupts all processes; then it looks at everything', async () => {
+  const demo = start('--only', 'I-3', '--serve')
+  await demo.says('the page: ')
+  const page = await fetch(/the page: (\S+)/.exec(demo.output())?.[1] ?? '')
+  expect(page.status).toBe(200)
+  expect(await page.text()).toContain('slow-call')
+  demo.interrupt()
+  demo.interrupt() // as npm passes it on
+  expect(await demo.ended).toEqual([0, null])
+  expect(demo.output()).toContain('With holdfast nothing was lost')
+  expect(demo.left()).toEqual([])
+}, 60_000)
+
+test('interrupted before that, it ends at once and leaves nothing behind', async () => {
+  const demo = start('--only', 'I-2')
+  await demo.says('I-2')
+  demo.interrupt()
+  expect(await demo.ended).toEqual([130, null])
+  expect(demo.left()).toEqual([])
+})
 
 test('what it does not understand it refuses', async () => {
   expect(await demo('--only', 'I-6')).toMatchObject({ code: 1, progress: expect.stringContaining('--only') as string })

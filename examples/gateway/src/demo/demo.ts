@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util'
 import { scaledTo } from '../lock-files/rules.js'
 import { transcriptOf } from '../places.js'
 import { MISHAPS, type Mishap } from './incidents.js'
+import { interruption } from './interruption.js'
 import {
   asJson,
   markdownTable,
@@ -52,7 +53,9 @@ const seed = Number(values.seed)
 if (!Number.isSafeInteger(seed)) throw new Error('Expected --seed with a whole number')
 
 const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
-process.once('exit', () => rmSync(home, { recursive: true, force: true }))
+process.once('exit', () => rmSync(home, { recursive: true, force: true, maxRetries: 5 }))
+const ended = once(interruption(), 'abort')
+if (!values.serve) void ended.then(() => process.exit(130))
 const progress = new Progress(values.json ? process.stderr : process.stdout)
 const sessions = mishaps.map(({ session }) => session)
 const ours = await openStage({ folder: join(home, 'holdfast'), rules: null, seed, sessions })
@@ -83,7 +86,7 @@ async function both(mishap: Mishap): Promise<IncidentResult[]> {
 
 async function serve({ world }: Stage): Promise<void> {
   progress.tell(`the page: ${world.address} (until it is interrupted)`)
-  await once(process, 'SIGINT')
+  await ended
 }
 
 /** Lets everybody finish, and looks at all that is there. */

@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util'
 
 import { traffic } from '../client.js'
 import { transcriptOf } from '../places.js'
+import { interruption } from './interruption.js'
 import { Ledger } from './ledger.js'
 import { plot, type Mark } from './plot.js'
 import { Progress } from './progress.js'
@@ -57,8 +58,7 @@ const SETTLE = 60_000
 const LOOK = 200
 
 const ending = new AbortController()
-let interruptedAt = Infinity
-process.on('SIGINT', interrupted)
+interruption().addEventListener('abort', () => ending.abort())
 const progress = new Progress(process.stdout)
 const home = mkdtempSync(join(tmpdir(), 'holdfast-soak-'))
 const provider = new ProviderServer()
@@ -75,13 +75,6 @@ try {
   else console.log(`kept: ${home}`)
 }
 process.exitCode = isWell(result) ? 0 : 1
-
-/** A second time it ends at once. npm passes on what its terminal has told everybody: that comes together. */
-function interrupted(): void {
-  if (performance.now() > interruptedAt + 1_000) process.exit(130)
-  interruptedAt = Math.min(interruptedAt, performance.now())
-  ending.abort()
-}
 
 async function soak(): Promise<SoakResult> {
   progress.tell(`seed ${seed}`)
