@@ -86,5 +86,5 @@ function usageOf(life: Life | undefined): [string, string][] {
 }
 
 function grown(ends: Ends | null, text: (value: number) => string): string {
-  return ends === null ? 'not measured' : `${text(ends.first)} to ${text(ends.last)}`
+  return ends === null ? 'not known' : `${text(ends.first)} to ${text(ends.last)}`
 }
