@@ -261,6 +261,8 @@ describe('whoever is there', () => {
     await other.compact([message('x'), answer('x'), message('y')], { expect: all.version })
     await answered(here.folder, 'a', 'y')
     expect(answersOf(here.folder, 'a')).toEqual(['x', 'y'])
+    const counts = () => here.gateway.state.sessions.map(({ answered, unanswered }) => [answered, unanswered])
+    await until('it is counted anew', () => JSON.stringify(counts()) === '[[2,0]]')
   })
 })
 

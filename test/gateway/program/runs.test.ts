@@ -3,6 +3,7 @@ import { appendFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { acquire, inspect, tryAcquire } from 'holdfast'
+import { openTranscript } from 'holdfast/session'
 import { describe, expect, test } from 'vitest'
 
 import { openFiles } from '../../../examples/gateway/src/session-files.js'
@@ -148,6 +149,51 @@ describe('a failure', () => {
     expect(next).toMatchObject({ to: 'b', text: 'to says b' })
     expect(next).not.toHaveProperty('failed')
     expect(model.times('says a')).toBe(3)
+  })
+
+  test('to which another process finds the answer meanwhile is not written', async () => {
+    const folder = scratch()
+    await using other = await openTranscript(transcriptOf(folder, 'a'))
+    const model: Model = new Model(async ({ text }) => {
+      if (text !== 'says a') return {}
+      if (model.times(text) === 3) await other.append(answer('a'))
+      throw new Error('network')
+    })
+    const here = await gatewayHere({ folder, model })
+    await say(here, 'a', 'a')
+    await say(here, 'a', 'b')
+    await answered(folder, 'a', 'b')
+    expect(answersOf(folder, 'a')).toEqual(['a', 'b'])
+  })
+
+  test('of a sub-agent to which another process finds the report meanwhile is not written', async () => {
+    const folder = scratch()
+    const report = { type: 'report', key: 'report', to: 'a', agent: 0, text: 'done', at: 1, by: 'somebody' } as const
+    await using other = await openTranscript(transcriptOf(folder, 'a'))
+    const model: Model = new Model(async ({ text }) => {
+      if (text !== 'exec 0') return { agents: text === 'says a' ? 1 : 0 }
+      if (model.times(text) === 3) await other.append(report)
+      throw new Error('network')
+    })
+    const files = await openFiles(folder)
+    const open = files.open.bind(files)
+    let runs = 0
+    files.open = async (session) => {
+      const opened = await open(session)
+      const turn = opened.turn.bind(opened)
+      opened.turn = async (name, lane) => {
+        const held = await turn(name, lane)
+        const end = (): void => {
+          held.end()
+          if (name === 'agent-0') runs++
+        }
+        return { recoveredFrom: held.recoveredFrom, append: (line) => held.append(line), end }
+      }
+      return opened
+    }
+    await say(await gatewayHere({ folder, model, files }), 'a', 'a')
+    await until('the run that gives up is over', () => runs === 4)
+    expect(ofType(linesOf(folder, 'a'), 'report')).toEqual([report])
   })
 
   test('of a lane that always takes too long becomes the answer too', async () => {
@@ -342,6 +388,7 @@ describe('a compaction', () => {
     await model.asked('summary of 20 exchanges')
     await say(here, 'a', 'new')
     await answered(folder, 'a', 'new')
+    expect(model.prompts.filter(({ text }) => text.startsWith('summary'))).toHaveLength(1)
     gate.open()
     await until('it is compacted', () => ofType(linesOf(folder, 'a'), 'summary').length > 0)
     expect(messagesOf(folder, 'a').at(-1)).toBe('new')
@@ -351,6 +398,31 @@ describe('a compaction', () => {
     await say(here, 'a', 'newer')
     await answered(folder, 'a', 'newer')
     expect(messagesOf(folder, 'a').filter((key) => key.startsWith('new') || key === 'm0')).toEqual(['new', 'newer'])
+  })
+
+  test('of a transcript that is not long is not made', async () => {
+    const folder = scratch()
+    write(
+      folder,
+      'a',
+      keys.slice(0, 10).flatMap((key) => [message(`a-${key}`), answer(`a-${key}`)]),
+    )
+    write(
+      folder,
+      'b',
+      keys.flatMap((key) => [message(`b-${key}`), answer(`b-${key}`)]),
+    )
+    const here = await gatewayHere({ folder, compactEvery: 2, longAt: 21 })
+    // The second compaction of the other one belongs to a later round, so this one had its turn between the two.
+    const compacted = async (before: string | undefined) => {
+      const now = () => ofType(linesOf(folder, 'b'), 'summary')[0]?.key
+      await until('the long one is compacted', () => now() !== undefined && now() !== before)
+      return now()
+    }
+    const first = await compacted(undefined)
+    for (const key of keys) await say(here, 'b', key)
+    await compacted(first)
+    expect(linesOf(folder, 'a')).toHaveLength(20)
   })
 
   test('of a transcript with a damaged line is not made: somebody is to see it', async () => {

@@ -179,6 +179,13 @@ describe('refused, with nothing written', () => {
     expect((await post(service.url, 'a', 'next')).status).toBe(202) // and nobody else has to suffer for it
   })
 
+  test('whoever sends far too much always hears of it: the connection stays', async () => {
+    const { service } = await served()
+    for (let times = 0; times < 20; times++) {
+      expect((await post(service.url, 'a', 'x', 'x'.repeat(3_000_000))).status).toBe(413)
+    }
+  })
+
   test('the longest body is taken, and one byte more is not', async () => {
     const { folder, port } = await served()
     const body = (length: number) => JSON.stringify({ id: `${length}`, text: 'x'.repeat(length - 24) })
