@@ -1,0 +1,32 @@
+// Fencing numbers of one lock file: each comes once, and whoever held later has the larger one.
+import { describe, sameHolder, type History, type HoldRecord } from '../history.js'
+import { Violations } from './violations.js'
+
+export function fences({ holds }: History): Violations {
+  const violations = new Violations('fences are unique and grow')
+  const byKey = new Map<string, HoldRecord[]>()
+  for (const hold of holds) {
+    const wanted = hold.mode === 'exclusive' && hold.recorded
+    if (wanted !== hold.fence >= 0) violations.add(() => `a fence where there is none, or none: ${describe(hold)}`)
+    if (!wanted || hold.key === null) continue
+    const known = byKey.get(hold.key)
+    if (known === undefined) byKey.set(hold.key, [hold])
+    else known.push(hold)
+  }
+  for (const ofFile of byKey.values()) {
+    const numbers = new Map<number, HoldRecord>()
+    for (const hold of ofFile) {
+      const other = numbers.get(hold.fence)
+      if (other !== undefined) violations.add(() => `twice: ${describe(other)}; ${describe(hold)}`)
+      numbers.set(hold.fence, hold)
+    }
+    // One that had ended before its code ran may have been overtaken.
+    const inOrder = ofFile.filter(({ heldAtStart }) => heldAtStart).sort((one, other) => one.start - other.start)
+    for (const [index, hold] of inOrder.entries()) {
+      const before = inOrder[index - 1]
+      if (before === undefined || before.fence < hold.fence || sameHolder(before, hold)) continue
+      violations.add(() => `smaller than the one before: ${describe(before)}; ${describe(hold)}`)
+    }
+  }
+  return violations
+}

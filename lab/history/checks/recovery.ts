@@ -1,0 +1,57 @@
+// Who comes after a hold that did not end by its release is told; who comes after one that did, is not. Looked at are pairs of
+// exclusive holds with a record, one after the other by their fences.
+//
+// Between them there may be holds that no log knows: of a thread that died before it could write, or inside an acquireAll()
+// that came to nothing. What the latter were told nobody knows.
+import { describe, diedHolding, type History, type HoldRecord } from '../history.js'
+import { Violations } from './violations.js'
+
+export interface RecoveryFigures {
+  /** Deaths and other ends of which the next holder was told. */
+  told: number
+  /** Of which only an acquireAll() was told that came to nothing. */
+  swallowed: number
+}
+
+export function recovery(history: History, figures: RecoveryFigures): Violations {
+  const violations = new Violations('the next holder is told of a death, and of nothing else')
+  const byKey = new Map<string, HoldRecord[]>()
+  for (const hold of history.holds) {
+    if (hold.key === null || hold.mode === 'shared' || hold.fence < 0) continue
+    const known = byKey.get(hold.key)
+    if (known === undefined) byKey.set(hold.key, [hold])
+    else known.push(hold)
+  }
+  const dead = new Set(history.threads.filter(({ death }) => death !== Infinity).map(({ pid, tid }) => `${pid}-${tid}`))
+  for (const holds of byKey.values()) {
+    holds.sort((one, other) => one.fence - other.fence)
+    for (const [index, next] of holds.entries()) {
+      const last = holds[index - 1]
+      if (last === undefined || last.nested || next.nested) continue
+      const told = next.recovered
+      const undone = (): boolean => {
+        const from = Math.min(last.start, next.start)
+        return history.undone.some((one) => one.files.includes(last.file) && one.from < next.start && one.to > from)
+      }
+      if (mustBeTold(last)) {
+        if (told !== null) figures.told++
+        else if (undone()) figures.swallowed++
+        else violations.add(() => `not told: ${describe(next)}; after ${describe(last)}`)
+      } else if (told !== null && mustNotBeTold(last)) {
+        const unwritten = dead.has(`${told.pid}-${told.tid}`)
+        if (unwritten || undone()) continue
+        violations.add(() => `told of process ${told.pid}: ${describe(next)}; after a release: ${describe(last)}`)
+      }
+    }
+  }
+  return violations
+}
+
+function mustBeTold(hold: HoldRecord): boolean {
+  if (hold.outcome !== null) return hold.ended !== null && hold.outcome !== 'released'
+  return hold.end === null && diedHolding(hold)
+}
+
+function mustNotBeTold({ outcome, ended, leaked }: HoldRecord): boolean {
+  return outcome === 'released' && ended !== null && !leaked
+}
