@@ -2,7 +2,7 @@
 import { inspect } from 'holdfast'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-import { Client, randomOf, traffic } from '../../../examples/gateway/src/client.js'
+import { Client, randomOf } from '../../../examples/gateway/src/client.js'
 import { Ledger } from '../../../examples/gateway/src/demo/ledger.js'
 import { gatewayOf, turnOf } from '../../../examples/gateway/src/places.js'
 import { waiterBlocked } from '../../helpers/kernel-waiters.js'
@@ -102,29 +102,29 @@ describe('a gateway that is killed', () => {
     async (seed) => {
       const folder = scratch()
       const model = new Model(async ({ text }) => {
-        await new Promise((resolve) => setTimeout(resolve, Number(/think=(\d+)/.exec(text)?.[1] ?? 5) / 10))
+        await new Promise((resolve) => setTimeout(resolve, Number(/think=(\d+)/.exec(text)?.[1] ?? 5)))
         return { agents: text.includes('[agents=1]') ? 1 : 0 }
       })
       const provider = await model.listen()
       let url = 'http://127.0.0.1:9'
       const client = new Client(`seed${seed}`, () => url)
-      const ending = new AbortController()
-      onTestFinished(() => {
-        ending.abort()
-        client.close()
-      })
+      onTestFinished(() => client.close())
       const random = randomOf(seed)
-      const going = traffic(client, { sessions: ['a', 'b', 'c'], rate: 150, seed, signal: ending.signal })
+      const below = (most: number) => Math.floor(random() * most)
       const acknowledged = () => client.sent.filter((sent) => sent.acknowledged).length
-      for (let kill = 0; kill < 4; kill++) {
+      for (let kill = 0; kill < 5; kill++) {
         const gateway = main(folder, '--provider', provider)
         url = await gateway.url()
-        const enough = acknowledged() + 1 + Math.floor(random() * 30)
+        for (let count = 0; count < 20; count++) {
+          void client.send(
+            ['a', 'b', 'c'][below(3)] ?? '',
+            `${count} [think=${below(6)}]${below(10) === 0 ? ' [agents=1]' : ''}`,
+          )
+        }
+        const enough = acknowledged() + 1 + below(client.sent.length - acknowledged())
         await until('some messages are taken', () => acknowledged() >= enough)
         await gateway.end('SIGKILL')
       }
-      ending.abort()
-      await going
       url = await main(folder, '--provider', provider).url()
       const ledger = () => new Ledger({ folder, logs: [], sent: client.sent })
       const done = () => client.sent.every((sent) => sent.acknowledged) && ledger().ok
