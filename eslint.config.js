@@ -48,7 +48,12 @@ export default tseslint.config(
     plugins: { 'import-x': importX },
     languageOptions: {
       parserOptions: {
-        project: ['./test/tsconfig.json', './examples/gateway/tsconfig.json', './lab/tsconfig.json'],
+        project: [
+          './test/tsconfig.json',
+          './examples/gateway/tsconfig.json',
+          './lab/tsconfig.json',
+          './lab/simulation/tsconfig.json',
+        ],
         tsconfigRootDir: import.meta.dirname,
       },
     },
