@@ -27,7 +27,8 @@ export class Conversation {
     this.lines++
     switch (line.type) {
       case 'message':
-        if (!this.known.has(line.key)) this.unanswered.set(line.key, line)
+        // That it is answered may be known before it is read: of a file that is read anew.
+        if (!this.known.has(line.key) && !this.isAnswered(line.key)) this.unanswered.set(line.key, line)
         this.known.add(line.key)
         break
       case 'answer':

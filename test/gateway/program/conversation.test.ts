@@ -56,6 +56,15 @@ describe('a conversation', () => {
     expect([conversation.answered, conversation.next]).toEqual([1, undefined])
   })
 
+  test('a message of which is known that it is answered does not wait when it is read, nor those behind it for it', () => {
+    const conversation = new Conversation()
+    conversation.answer('a') // the file was replaced while its run went on, and is read anew
+    for (const line of [message('a'), message('b'), answer('a')]) conversation.add(line)
+    expect([conversation.next?.key, conversation.waiting, conversation.answered]).toEqual(['b', 1, 1])
+    conversation.add(answer('b'))
+    expect([conversation.next, conversation.waiting, conversation.answered]).toEqual([undefined, 0, 2])
+  })
+
   test('each sub-agent of an answer is due until its own report, also one that is read before the answer', () => {
     const conversation = Conversation.of([message('a'), report('a', 1), answer('a', 3), report('a', 0)])
     expect([...conversation.tasks]).toEqual([{ to: 'a', agent: 2 }])
