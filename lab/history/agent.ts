@@ -43,24 +43,33 @@ log.write(KIND.hello, { a: process.pid, extra: threadId })
 const recorder = new Recorder(plan, log, name)
 const beat = setInterval(() => log.write(KIND.beat), BEAT)
 
+/** Handles that are to be collected, and how often that will be tried: they may end otherwise. */
+const lost = new Map<number, number>()
+const MOST_COLLECTIONS = 20
+
 const stage: Stage = {
   recorder,
   stopping: false,
-  lost: () => setTimeout(collect, 2).unref(),
+  lost: (id) => lost.set(id, MOST_COLLECTIONS),
   exit: () => process.exit(7),
 }
 
 /** As it goes, a lost handle is found much later: no lock would be taken meanwhile. */
-function collect(): void {
-  if (globalThis.gc === undefined) throw new Error('start with --expose-gc')
-  globalThis.gc()
-}
+const collecting = setInterval(() => {
+  for (const [id, rest] of lost) {
+    if (rest === 0) lost.delete(id)
+    else lost.set(id, rest - 1)
+  }
+  if (lost.size > 0) globalThis.gc?.()
+}, 5)
 
 /** The label of a lost hold tells which it was. */
 subscribe('holdfast:leak', (message) => {
   if (typeof message !== 'object' || message === null || !('label' in message)) return
   const id = /^lost:(\d+)$/.exec(String(message.label))?.[1]
-  if (id !== undefined) log.write(KIND.collected, { id: Number(id) })
+  if (id === undefined) return
+  log.write(KIND.collected, { id: Number(id) })
+  lost.delete(Number(id))
 })
 
 async function perform(): Promise<void> {
@@ -68,9 +77,7 @@ async function perform(): Promise<void> {
     const random = new Random(plan.seed, part.process, part.thread, number)
     return new Lane(stage, `${name} ${number}`, random).run()
   })
-  const collecting = setInterval(() => stage.stopping && collect(), 50)
   await Promise.all(lanes)
-  clearInterval(collecting)
   recorder.releaseAll(() => releaseAll())
 }
 
@@ -117,5 +124,6 @@ if (isMainThread) {
   parentPort?.close()
 }
 clearInterval(beat)
+clearInterval(collecting)
 log.write(KIND.finished)
 if (isMainThread) process.exit(0)

@@ -18,7 +18,7 @@ export interface Judgement {
   readonly checks: readonly Violations[]
   /** Increments that were counted under locks. */
   readonly sections: number
-  /** Ends of which the next holder was told, and those of which only an undone acquireAll() was. */
+  /** Ends of which the next holder was told, and those of which only an acquireAll() was that let go again. */
   readonly told: number
   readonly swallowed: number
 }
@@ -58,7 +58,7 @@ export function judge(folder: string): number {
   )
   console.log(`granted after a kill (${after.length}): p50 ${ms(0.5)}, p99 ${ms(0.99)}, max ${ms(1)}`)
   console.log(
-    `longest wait ${figures.longestWait.toFixed(0)} ms; ${told} ends told to the next holder, ${swallowed} only to an acquireAll() that came to nothing`,
+    `longest wait ${figures.longestWait.toFixed(0)} ms; ${told} ends told to the next holder, ${swallowed} only to an acquireAll() that let go again`,
   )
   for (const { title, count, told } of checks) {
     console.log(count === 0 ? `passed: ${title}` : `FAILED: ${title} (${count} times)`)

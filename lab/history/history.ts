@@ -54,6 +54,8 @@ export interface HoldRecord {
   /** -1 for none. */
   readonly fence: number
   readonly limited: boolean
+  /** Of an acquireAll(). */
+  readonly several: boolean
   /** Which lock file it holds: holds of one exclude each other. Null where that is not known. */
   key: string | null
   /** Before whatever might have ended it. */

@@ -85,13 +85,14 @@ export class Lane {
   private async section(): Promise<void> {
     const { random } = this
     const dice = random.next()
-    const file = random.below(this.recorder.plan.files.length)
+    const { length } = this.recorder.plan.files
+    const file = Math.min(random.below(length), random.below(length)) // some are asked for more than others
     if (dice < 0.03) await this.several()
     else if (dice < 0.05) this.look(file)
     else if (dice < 0.15) await this.whole(file)
     else if (dice < 0.154) this.keep(file)
-    else if (dice < 0.156) await this.leak(file)
-    else if (dice < 0.157) this.recorder.releaseAll(() => releaseAll(new Abandoned()))
+    else if (dice < 0.1545) await this.leak(file)
+    else if (dice < 0.155) this.recorder.releaseAll(() => releaseAll(new Abandoned()))
     else if (dice < 0.165 && this.recorder.plan.planted === 'unlocked') await this.pretend(file)
     else {
       const held = await this.ask(file, this.terms())

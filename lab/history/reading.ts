@@ -265,6 +265,7 @@ class ThreadReading {
       recorded: (code & GRANT.recorded) !== 0,
       fence: a,
       limited,
+      several: (code & GRANT.all) !== 0,
       key: history.plan.files[file]?.inode === null ? null : `${file}:only`,
       end: null,
       ended: null,

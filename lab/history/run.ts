@@ -42,17 +42,28 @@ const { values } = parseArgs({
 })
 
 const LONG: Pace = {
-  kills: 1.5,
+  kills: 1.1,
+  stops: 0.5,
+  replacements: 4,
+  terminations: 0.1,
+  suicides: 0.1,
+  exits: 0.03,
+  blocks: 0.2,
+  longestBlock: 3000,
+  children: 0.05,
+}
+/** More of everything that is rare, in a shorter time. */
+const SHORT: Pace = {
+  kills: 1.2,
   stops: 1,
   replacements: 4,
-  terminations: 0.15,
+  terminations: 0.3,
   suicides: 0.2,
-  exits: 0.05,
+  exits: 0.15,
   blocks: 0.5,
-  longestBlock: 3000,
-  children: 0.1,
+  longestBlock: 300,
+  children: 0.2,
 }
-const SHORT: Pace = { ...LONG, kills: 2, terminations: 0.5, blocks: 1, longestBlock: 300, children: 0.4 }
 
 const length = values.minutes === undefined ? Number(values.seconds ?? 10) : Number(values.minutes) * 60
 const seed = Number(values.seed ?? Date.now() % 2 ** 31)
@@ -63,11 +74,11 @@ const plan: Plan = {
   seed,
   folder,
   base: String(now()),
-  files: await Promise.all(Array.from({ length: 12 }, (_, number) => makeFile(number, number >= 9))),
+  files: await Promise.all(Array.from({ length: 12 }, (_, number) => makeFile(number, number % 4 === 3))),
   processes: 4,
   threads: 1,
   lanes: 4,
-  pace: length > 60 ? LONG : SHORT,
+  pace: length >= 60 ? LONG : SHORT,
   planted: values.plant === 'unlocked' ? 'unlocked' : 'none',
 }
 mkdirSync(logsOf(folder))

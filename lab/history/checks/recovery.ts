@@ -2,14 +2,14 @@
 // exclusive holds with a record, one after the other by their fences.
 //
 // Between them there may be holds that no log knows: of a thread that died before it could write, or inside an acquireAll()
-// that came to nothing. What the latter were told nobody knows.
+// that let go again, because it came to nothing or began anew. What the latter were told nobody knows.
 import { describe, diedHolding, type History, type HoldRecord } from '../history.js'
 import { Violations } from './violations.js'
 
 export interface RecoveryFigures {
   /** Deaths and other ends of which the next holder was told. */
   told: number
-  /** Of which only an acquireAll() was told that came to nothing. */
+  /** Of which only an acquireAll() was told that let go again. */
   swallowed: number
 }
 
@@ -23,6 +23,10 @@ export function recovery(history: History, figures: RecoveryFigures): Violations
     else known.push(hold)
   }
   const dead = new Set(history.threads.filter(({ death }) => death !== Infinity).map(({ pid, tid }) => `${pid}-${tid}`))
+  // Lost before it was known which file they had.
+  const unknown = new Set(
+    history.holds.filter(({ key }) => key === null).map(({ file, thread }) => `${file}-${thread.pid}-${thread.tid}`),
+  )
   for (const holds of byKey.values()) {
     holds.sort((one, other) => one.fence - other.fence)
     for (const [index, next] of holds.entries()) {
@@ -35,11 +39,11 @@ export function recovery(history: History, figures: RecoveryFigures): Violations
       }
       if (mustBeTold(last)) {
         if (told !== null) figures.told++
-        else if (undone()) figures.swallowed++
+        else if (next.several || undone()) figures.swallowed++
         else violations.add(() => `not told: ${describe(next)}; after ${describe(last)}`)
       } else if (told !== null && mustNotBeTold(last)) {
-        const unwritten = dead.has(`${told.pid}-${told.tid}`)
-        if (unwritten || undone()) continue
+        const unwritten = dead.has(`${told.pid}-${told.tid}`) || unknown.has(`${last.file}-${told.pid}-${told.tid}`)
+        if (unwritten || next.several || undone()) continue
         violations.add(() => `told of process ${told.pid}: ${describe(next)}; after a release: ${describe(last)}`)
       }
     }
