@@ -1,16 +1,16 @@
 // A sub-agent's run: it works for an answer that was given, beside the session's next runs and other sub-agents, and all
 // of them write the same transcript.
 import { Conversation, type Task } from './conversation.js'
-import type { Files } from './files.js'
+import type { Files, Turn } from './files.js'
 import type { Lane } from './lanes.js'
 import { stamp } from './lines.js'
 import { textOf } from './log.js'
 import type { Provider } from './provider.js'
 import type { Place } from './run.js'
 
-/** Does the task and reports it, unless that was done already. */
-export async function work(task: Task, { session, files }: Place, shared: Files, provider: Provider, lane: Lane) {
-  const turn = await files.turn(`agent-${task.agent}`, lane)
+/** Does the task and reports it, unless that was done already. Ends the turn. */
+export async function work(task: Task, turn: Turn, place: Place, shared: Files, provider: Provider, lane: Lane) {
+  const { session, files } = place
   try {
     const conversation = Conversation.of(await files.read())
     if (conversation.isReported(task)) return
@@ -32,9 +32,8 @@ export async function work(task: Task, { session, files }: Place, shared: Files,
   }
 }
 
-/** The report of a task that cannot be done. */
-export async function abandon(task: Task, { files }: Place, reason: unknown, lane: Lane) {
-  const turn = await files.turn(`agent-${task.agent}`, lane)
+/** The report of a task that cannot be done. Ends the turn. */
+export async function abandon(task: Task, turn: Turn, { files }: Place, reason: unknown, lane: Lane) {
   try {
     if (Conversation.of(await files.read()).isReported(task)) return
     await turn.append({ ...stamp(lane.label), type: 'report', ...task, text: `Not done: ${textOf(reason)}` })

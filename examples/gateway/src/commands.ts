@@ -73,7 +73,9 @@ async function ask(session: string, text: string, { folder, files, provider }: H
       const conversation = Conversation.of(await opened.read())
       const { next } = conversation
       if (next === undefined || conversation.isAnswered(key)) return key
-      await lanes.run(session, (lane) => answer(next, place, { provider, tools: {} }, lane))
+      await lanes.run(session, async (lane) => {
+        await answer(next, await opened.turn('main', lane), place, { provider, tools: {} }, lane)
+      })
     }
   } finally {
     await opened.close()

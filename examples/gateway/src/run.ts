@@ -20,9 +20,11 @@ export interface Place {
   readonly files: SessionFiles
 }
 
-/** Answers the message, unless it is answered already: by another process, or by a run that was cut off right after it. */
-export async function answer(message: Message, { session, path, files }: Place, means: Means, lane: Lane) {
-  const turn = await files.turn('main', lane)
+/**
+ * Answers the message, unless it is answered already: by another process, or by a run that was cut off right after it. Ends
+ * the turn.
+ */
+export async function answer(message: Message, turn: Turn, { session, path, files }: Place, means: Means, lane: Lane) {
   const cleanUps: (() => Promise<void>)[] = []
   try {
     const conversation = Conversation.of(await files.read())
@@ -44,9 +46,8 @@ export async function answer(message: Message, { session, path, files }: Place, 
   }
 }
 
-/** The answer to a message to which there is none: nobody is left without a word. */
-export async function refuse(message: Message, { files }: Place, reason: unknown, lane: Lane) {
-  const turn = await files.turn('main', lane)
+/** The answer to a message to which there is none: nobody is left without a word. Ends the turn. */
+export async function refuse(message: Message, turn: Turn, { files }: Place, reason: unknown, lane: Lane) {
   try {
     if (Conversation.of(await files.read()).isAnswered(message.key)) return
     const text = `No answer: ${textOf(reason)}`

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { abandon, work } from './agent-run.js'
 import { shorten } from './compaction.js'
 import { Conversation, type Task } from './conversation.js'
-import type { Files } from './files.js'
+import type { Files, Turn, TurnName } from './files.js'
 import type { Lane, Lanes } from './lanes.js'
 import { reportOf, stamp, type Line } from './lines.js'
 import { textOf, type Log } from './log.js'
@@ -19,6 +19,9 @@ export interface Surroundings extends Means {
   /** A transcript of fewer lines is not worth a compaction. */
   readonly longAt: number
 }
+
+type Run = (turn: Turn, lane: Lane) => Promise<void>
+type GiveUp = (reason: unknown, turn: Turn, lane: Lane) => Promise<void>
 
 /** Runs that fail are begun again, so often; then the failure is the answer. */
 const ATTEMPTS = 3
@@ -127,9 +130,9 @@ export class Session {
         await new Promise<void>((resolve) => (this.tell = resolve))
         continue
       }
-      const run = (lane: Lane) => answer(message, this.place, this.around, lane)
-      const giveUp = (reason: unknown, lane: Lane) => refuse(message, this.place, reason, lane)
-      if (!(await this.persist(this.around.main, message.key, run, giveUp))) return
+      const run: Run = (turn, lane) => answer(message, turn, this.place, this.around, lane)
+      const giveUp: GiveUp = (reason, turn, lane) => refuse(message, turn, this.place, reason, lane)
+      if (!(await this.persist(this.around.main, 'main', message.key, run, giveUp))) return
       this.conversation.answer(message.key)
       await this.count()
     }
@@ -158,30 +161,42 @@ export class Session {
 
   private async delegate(task: Task): Promise<void> {
     const { agents, files, provider } = this.around
-    const run = (lane: Lane) => work(task, this.place, files, provider, lane)
-    const giveUp = (reason: unknown, lane: Lane) => abandon(task, this.place, reason, lane)
-    await this.persist(agents, reportOf(task.to, task.agent), run, giveUp)
+    const run: Run = (turn, lane) => work(task, turn, this.place, files, provider, lane)
+    const giveUp: GiveUp = (reason, turn, lane) => abandon(task, turn, this.place, reason, lane)
+    await this.persist(agents, `agent-${task.agent}`, reportOf(task.to, task.agent), run, giveUp)
   }
 
-  /** Runs it in a lane until it has succeeded, or the words for its failure are written. False: the gateway ended before. */
-  private async persist(
-    lanes: Lanes,
-    what: string,
-    run: (lane: Lane) => Promise<void>,
-    giveUp: (reason: unknown, lane: Lane) => Promise<void>,
-  ): Promise<boolean> {
-    const { session } = this.place
+  /**
+   * Runs it in a lane until it has succeeded, or the words for its failure are written. False: the gateway ended before. A
+   * lane that did not come to its turn, for another process has it, is no failure of the run.
+   */
+  private async persist(lanes: Lanes, name: TurnName, what: string, run: Run, giveUp: GiveUp): Promise<boolean> {
+    const { session, files } = this.place
+    let failures = 0
     let reason: unknown
-    for (let attempt = 1; !this.isClosing(); attempt++) {
+    while (!this.isClosing()) {
+      const attempt = { begun: false }
       try {
-        await lanes.run(session, (lane) => (attempt <= ATTEMPTS ? run(lane) : giveUp(reason, lane)))
+        await lanes.run(session, async (lane) => {
+          const turn = await files.turn(name, lane)
+          attempt.begun = true
+          await (failures < ATTEMPTS ? run(turn, lane) : giveUp(reason, turn, lane))
+        })
         return true
       } catch (error) {
         if (this.isClosing()) return false
-        reason = error
-        this.around.log('run failed', { session, what, attempt, error: textOf(error) })
+        this.around.log(attempt.begun ? 'run failed' : 'no turn', {
+          session,
+          what,
+          attempt: failures + 1,
+          error: textOf(error),
+        })
+        if (attempt.begun) {
+          reason = error
+          failures++
+        }
       }
-      await this.pause(Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE))
+      await this.pause(Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE))
     }
     return false
   }

@@ -60,15 +60,19 @@ describe('a lane’s time', () => {
     })
   })
 
-  test('ends what it waits for: a run whose turn another process has gives up, and gets it later', async () => {
+  test('ends what it waits for; that another process has the turn, however long, is no failure of the run', async () => {
     const folder = scratch()
     const other = await acquire(turnOf(folder, 'a', 'main'))
     const here = await gatewayHere({ folder, laneTimeout: 100 })
     await say(here, 'a', 'a')
-    await until('a run has failed', () => here.logged.some(({ event }) => event === 'run failed'))
+    // Oftener than a run may fail.
+    await until('lanes have ended', () => here.logged.filter(({ event }) => event === 'no turn').length > 4)
     expect(here.model.prompts).toEqual([])
     other.release()
     await answered(folder, 'a', 'a')
+    expect(ofType(linesOf(folder, 'a'), 'answer').map(({ text }) => text)).toEqual([
+      expect.not.stringContaining('No answer'),
+    ])
   })
 
   test('frees the browser that a sub-agent had', async () => {
