@@ -16,14 +16,14 @@ import { LOCAL } from './filesystem.js'
 
 type State = 'waiting' | 'orphaned' | 'granted' | 'failed' | 'held' | 'lapsed'
 
-interface Inode {
+export interface Inode {
   readonly number: number
   content: string
   /** In the order in which they asked; those that have the lock and those that wait for it. */
   readonly claims: FakeLease[]
 }
 
-interface FakeLease {
+export interface FakeLease {
   readonly id: Lease
   readonly kernel: FakeKernel
   readonly inode: Inode
@@ -41,12 +41,17 @@ export class FakeSystem {
   private readonly files = new Map<string, Inode>()
   private readonly notices: FakeLease[] = []
   private readonly inodes = new Set<Inode>()
+  private readonly leases = new Map<Lease, FakeLease>()
   private lastInode = 0
   private lastLease = 0
   /** Every call of every kernel, for tests of what was not called. */
   readonly calls: string[] = []
   /** No wait can start. */
   threadless = false
+  /** How many threads each kernel may have, orphans included. */
+  threads = Infinity
+  /** A thread that could have its lock stays blocked until wake() says so: whoever tries meanwhile comes first. */
+  slowThreads = false
   /** No lock file can be written. */
   readOnly = false
   now: () => number = () => 0
@@ -86,7 +91,20 @@ export class FakeSystem {
 
   /** Also those on files that no path names any more. */
   leasesOf(kernel: FakeKernel): FakeLease[] {
-    return [...this.inodes].flatMap(({ claims }) => claims.filter((lease) => lease.kernel === kernel))
+    return [...this.leases.values()].filter((lease) => lease.kernel === kernel)
+  }
+
+  /** Undefined for one that has ended, or is another kernel's. */
+  leaseOf(kernel: FakeKernel, id: Lease): FakeLease | undefined {
+    const lease = this.leases.get(id)
+    return lease?.kernel === kernel ? lease : undefined
+  }
+
+  /** How many threads of a kernel are blocked. */
+  threadsOf(kernel: FakeKernel): number {
+    let count = 0
+    for (const lease of this.leases.values()) if (lease.kernel === kernel && isBlocked(lease)) count++
+    return count
   }
 
   add(kernel: FakeKernel, inode: Inode, mode: Mode, state: State): FakeLease {
@@ -103,32 +121,57 @@ export class FakeSystem {
       atLimit: { ending: '', prefix: 0 },
     }
     inode.claims.push(lease)
+    this.leases.set(lease.id, lease)
     return lease
   }
 
   isAvailable(inode: Inode, mode: Mode): boolean {
-    const owners = inode.claims.filter(({ state }) => state === 'held' || state === 'granted')
-    return mode === 'shared' ? owners.every((owner) => owner.mode === 'shared') : owners.length === 0
+    for (const owner of inode.claims) {
+      const has = owner.state === 'held' || owner.state === 'granted'
+      if (has && (mode === 'exclusive' || owner.mode === 'exclusive')) return false
+    }
+    return true
   }
 
   /** Takes a lease out, and lets the queue move up. */
   end(lease: FakeLease): void {
-    lease.inode.claims.splice(lease.inode.claims.indexOf(lease), 1)
+    this.forget(lease)
     this.grant(lease.inode)
   }
 
   grant(inode: Inode): void {
+    if (this.slowThreads) return
     for (const lease of [...inode.claims]) {
-      const blocked = lease.state === 'waiting' || lease.state === 'orphaned'
-      if (!blocked || !this.isAvailable(inode, lease.mode)) continue
-      if (lease.state === 'orphaned') {
-        this.end(lease)
-        return
-      }
-      lease.state = 'granted'
-      lease.limit = Math.min(lease.limit, this.now() + lease.grace)
-      this.notices.push(lease)
+      if (!isBlocked(lease) || !this.isAvailable(inode, lease.mode)) continue
+      const orphaned = lease.state === 'orphaned'
+      this.unblock(lease)
+      if (orphaned) return
     }
+  }
+
+  /** Lets one thread have the lock that it could have, whoever asked before it. False when there is none. */
+  wake(which: number): boolean {
+    const ready = [...this.leases.values()].filter((lease) => {
+      return isBlocked(lease) && this.isAvailable(lease.inode, lease.mode)
+    })
+    const lease = ready[which % ready.length]
+    if (lease !== undefined) this.unblock(lease)
+    return lease !== undefined
+  }
+
+  private unblock(lease: FakeLease): void {
+    if (lease.state === 'orphaned') {
+      this.end(lease)
+      return
+    }
+    lease.state = 'granted'
+    lease.limit = Math.min(lease.limit, this.now() + lease.grace)
+    this.notices.push(lease)
+  }
+
+  private forget(lease: FakeLease): void {
+    lease.inode.claims.splice(lease.inode.claims.indexOf(lease), 1)
+    this.leases.delete(lease.id)
   }
 
   /** The watchdog: ends what is past its limit and not guarded. */
@@ -158,10 +201,19 @@ export class FakeSystem {
 
   /** Delivers what the event loops have not been told yet. */
   deliver(): void {
-    for (const lease of this.notices.splice(0)) {
-      if (lease.state === 'granted' || lease.state === 'failed' || lease.state === 'lapsed')
-        lease.kernel.onSettled(lease.id)
-    }
+    for (const lease of this.notices.splice(0)) notify(lease)
+  }
+
+  /** Whose event loops have not been told of something; one entry for each notice, the oldest first. */
+  get undelivered(): FakeKernel[] {
+    return this.notices.map(({ kernel }) => kernel)
+  }
+
+  /** Delivers one of the notices, whichever came first. False when there is none. */
+  deliverOne(which: number): boolean {
+    const [lease] = this.notices.splice(which % Math.max(1, this.notices.length), 1)
+    if (lease !== undefined) notify(lease)
+    return lease !== undefined
   }
 
   /** The thread of a kernel ends: what it held or was granted is free, guarded or not, and what it waits for is orphaned. */
@@ -170,6 +222,14 @@ export class FakeSystem {
     const leases = this.leasesOf(kernel)
     for (const lease of leases) if (lease.state === 'waiting') lease.state = 'orphaned'
     for (const lease of leases) if (lease.state !== 'orphaned') this.end(lease)
+  }
+
+  /** The process of a kernel dies: of what it held or waited for nothing is left, no thread either. */
+  crash(kernel: FakeKernel): void {
+    kernel.onSettled = () => {}
+    const leases = this.leasesOf(kernel)
+    for (const lease of leases) this.forget(lease)
+    for (const { inode } of leases) this.grant(inode)
   }
 
   /** Nothing holds, waits or lies around for this file any more. */
@@ -227,7 +287,7 @@ export class FakeKernel implements Kernel {
       if (!waits) return { kind: 'busy' }
       if (orphan !== undefined) return this.adopt(orphan)
     }
-    if (this.system.threadless) return { kind: 'no-thread' }
+    if (this.system.threadless || this.system.threadsOf(this) >= this.system.threads) return { kind: 'no-thread' }
     const lease = this.system.add(this, inode, mode, 'waiting')
     this.system.grant(inode)
     return { kind: 'waiting', lease: lease.id }
@@ -338,8 +398,16 @@ export class FakeKernel implements Kernel {
   }
 
   private find(id: Lease): FakeLease | undefined {
-    return this.system.leasesOf(this).find((lease) => lease.id === id)
+    return this.system.leaseOf(this, id)
   }
+}
+
+function isBlocked({ state }: FakeLease): boolean {
+  return state === 'waiting' || state === 'orphaned'
+}
+
+function notify({ kernel, id, state }: FakeLease): void {
+  if (state === 'granted' || state === 'failed' || state === 'lapsed') kernel.onSettled(id)
 }
 
 function stamp(inode: Inode, ending: string, prefix: number): void {

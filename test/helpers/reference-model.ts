@@ -16,6 +16,8 @@ export interface Wish {
   readonly asked: number
   readonly timeout: number
   readonly maxHold: number
+  /** Requests that were being made when this one was made, by a listener of a hold that ended on their way. */
+  readonly during?: ReadonlySet<string>
   /** Why it must be rejected, once it must. */
   doomed: 'aborted' | 'owner-closed' | null
 }
@@ -307,7 +309,7 @@ export class ReferenceModel {
     for (const other of this.wishes.values()) {
       if (other.thread !== wish.thread || other.path !== wish.path || Number(other.id) > Number(wish.id)) continue
       if (other.doomed !== null || other.timeout === 0) continue
-      if (this.world.now() >= other.asked + other.timeout) continue
+      if (this.world.now() >= other.asked + other.timeout || wish.during?.has(other.id) === true) continue
       this.violate(`${wish.id} overtook ${other.id} on ${wish.path}`)
     }
   }
