@@ -526,7 +526,7 @@ describe.skipIf(missing(posix, compiled))(
   () => {
     test('exclude each other, and lose nothing', () => {
       // Not a folder of the test: a history that fails is kept.
-    const { status, output } = program(tmpdir(), RUN, '--seconds', '10')
+      const { status, output } = program(tmpdir(), RUN, '--seconds', '10')
       expect(output).toContain('8 passed, 0 failed')
       expect(status).toBe(0)
       expect(keptIn(output)).toBe('')
@@ -534,7 +534,7 @@ describe.skipIf(missing(posix, compiled))(
 
     test('are found out by the checker and by the witness if some sections take no lock, then and later', () => {
       const folder = scratch()
-    const { status, output } = program(folder, RUN, '--seconds', '4', '--plant', 'unlocked')
+      const { status, output } = program(folder, RUN, '--seconds', '4', '--plant', 'unlocked')
       expect(output).toContain(`FAILED: ${EXCLUSION}`)
       expect(output).toContain(`FAILED: ${COUNTERS}`)
       expect(status).toBe(1)
