@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import { UsageError } from './arguments.js'
 import { Conversation } from './conversation.js'
-import type { Files } from './files.js'
+import type { Files, Store } from './files.js'
 import { Lanes } from './lanes.js'
 import { stamp } from './lines.js'
 import { isSession, transcriptOf } from './places.js'
@@ -46,7 +46,10 @@ export async function cron(
   for (let tick = 0; !signal.aborted; tick++) {
     const session = sessions[tick % sessions.length] ?? ''
     await send(session, `tick ${tick}`, 'cron', files).catch(failed)
-    await files.update(({ sessions }) => void (sessions[session] ??= { answered: 0 })).catch(failed)
+    const enter = ({ sessions }: Store): void => {
+      if (!Object.hasOwn(sessions, session)) sessions[session] = { answered: 0 }
+    }
+    await files.update(enter).catch(failed)
     await pause(every, undefined, { signal }).catch(() => {})
   }
 }

@@ -8,8 +8,8 @@ export interface Files {
   sessions(): Promise<string[]>
   /** A session's files, which need not be there yet. */
   open(session: string): Promise<SessionFiles>
-  /** Changes the store, sessions.json. */
-  update(change: (store: Store) => void): Promise<void>
+  /** Changes the store, sessions.json. A signal gives it up while it waits. */
+  update(change: (store: Store) => void, signal?: AbortSignal): Promise<void>
   /** Waits for the browser, which one lane of all processes can use at a time. It is given back by the result, or by the lane's end. */
   browser(lane: Lane): Promise<() => void>
   close(): Promise<void>

@@ -124,9 +124,14 @@ export class Gateway {
   private async openSession(session: string): Promise<Session> {
     if (this.closed !== null) throw new GatewayClosedError()
     const files = await this.around.files.open(session)
-    const opened = await Session.open({ session, path: transcriptOf(this.folder, session), files }, this.around)
-    this.sessions.set(session, opened)
-    return opened
+    try {
+      const opened = await Session.open({ session, path: transcriptOf(this.folder, session), files }, this.around)
+      this.sessions.set(session, opened)
+      return opened
+    } catch (error) {
+      await files.close()
+      throw error
+    }
   }
 
   private async compact(): Promise<void> {

@@ -33,7 +33,7 @@ export function sessionIn(text: string): string {
 
 /** `{ id, text }`, as JSON. */
 export async function messageIn(request: IncomingMessage): Promise<{ key: string; text: string }> {
-  if (request.headers['content-type']?.split(';')[0]?.trim() !== 'application/json') {
+  if (request.headers['content-type']?.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
     throw new RequestError(415, 'BAD_TYPE', 'Expected a body of the type application/json')
   }
   const body = parsed(await bodyOf(request))

@@ -40,10 +40,13 @@ class HoldfastFiles implements Files {
     return new HoldfastSession(this.folder, session, await openTranscript<Line>(transcriptOf(this.folder, session)))
   }
 
-  async update(change: (store: Store) => void): Promise<void> {
-    await this.store.update((store) => {
-      change(store)
-    })
+  async update(change: (store: Store) => void, signal?: AbortSignal): Promise<void> {
+    await this.store.update(
+      (store) => {
+        change(store)
+      },
+      { signal },
+    )
   }
 
   async browser({ owner }: Lane): Promise<() => void> {

@@ -42,6 +42,8 @@ export class Session {
   private readonly ended: Promise<unknown>
   private readonly delegated = new Set<Promise<void>>()
   private compacting = false
+  private counted = true
+  private counting: Promise<void> | null = null
   private looking = false
   private tell: () => void = () => {}
 
@@ -98,6 +100,7 @@ export class Session {
     this.tell()
     await this.ended
     await Promise.all(this.delegated)
+    await this.counting
     await this.place.files.close()
   }
 
@@ -134,7 +137,7 @@ export class Session {
       const giveUp: GiveUp = (reason, turn, lane) => refuse(message, turn, this.place, reason, lane)
       if (!(await this.persist(this.around.main, 'main', message.key, run, giveUp))) return
       this.conversation.answer(message.key)
-      await this.count()
+      this.count()
     }
   }
 
@@ -210,16 +213,29 @@ export class Session {
     return this.closing.signal.aborted
   }
 
-  /** For people who look at the store. The transcript is what counts. */
-  private async count(): Promise<void> {
+  /**
+   * For people who look at the store. The transcript is what counts, so no answer waits for it; and one update is enough for
+   * all answers that come while another one is under way.
+   */
+  private count(): void {
+    this.counted = false
+    this.counting ??= this.countAll().finally(() => {
+      this.counting = null
+    })
+  }
+
+  private async countAll(): Promise<void> {
     const { session } = this.place
-    const { answered } = this.conversation
-    try {
-      await this.around.files.update(({ sessions }) => {
-        sessions[session] = { ...sessions[session], answered }
-      })
-    } catch (error) {
-      this.around.log('store not updated', { session, error: textOf(error) })
+    while (!this.counted && !this.isClosing()) {
+      this.counted = true
+      const { answered } = this.conversation
+      try {
+        await this.around.files.update(({ sessions }) => {
+          sessions[session] = { ...sessions[session], answered }
+        }, this.closing.signal)
+      } catch (error) {
+        if (!this.isClosing()) this.around.log('store not updated', { session, error: textOf(error) })
+      }
     }
   }
 }

@@ -304,11 +304,28 @@ describe('nothing on disk blocks a start', () => {
 })
 
 describe('the store', () => {
+  test('that somebody keeps delays no answer, and ends with the last number when it is free; nor does it keep a gateway from ending', async () => {
+    const here = await gatewayHere()
+    const kept = await acquire(storeOf(here.folder))
+    for (const key of ['a', 'b', 'c']) await say(here, 'a', key)
+    await answered(here.folder, 'a', 'a', 'b', 'c')
+    expect(kept.held).toBe(true)
+    kept.release()
+    await until('it is counted', () => storeIn(here.folder).sessions['a']?.answered === 3)
+
+    const again = await acquire(storeOf(here.folder))
+    await say(here, 'a', 'd')
+    await answered(here.folder, 'a', 'd')
+    await here.gateway.close(new Error('enough')) // with what waits for the store
+    expect(again.held).toBe(true)
+  })
+
   test('says how many messages of a session were answered, also when the gateway ends in the middle of a run', async () => {
     const model = new Model(({ text }) => (text === 'says stuck' ? never() : {}))
     const here = await gatewayHere({ model })
     for (const key of keysOf(3)) await say(here, 'a', key)
     await answered(here.folder, 'a', 'm2')
+    await until('it is counted', () => storeIn(here.folder).sessions['a']?.answered === 3)
     await say(here, 'a', 'stuck')
     await model.asked('says stuck')
     await here.gateway.close(new Error('the end'))

@@ -36,6 +36,7 @@ export async function answered(folder: string, session: string, ...keys: string[
 }
 
 export function storeIn(folder: string): Store {
+  if (!existsSync(storeOf(folder))) return { sessions: {}, writers: {} }
   return JSON.parse(readFileSync(storeOf(folder), 'utf8')) as Store
 }
 

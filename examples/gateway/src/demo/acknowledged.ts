@@ -43,11 +43,11 @@ export function acknowledging(files: Files, log: string): Files {
   return {
     sessions: () => files.sessions(),
     open: async (session) => new AcknowledgingSession(await files.open(session), session, note),
-    async update(change) {
+    async update(change, signal) {
       await files.update((store) => {
         change(store)
         store.writers[writer] = (store.writers[writer] ?? 0) + 1
-      })
+      }, signal)
       note({ writer, count: ++count })
     },
     browser: (lane) => files.browser(lane),
