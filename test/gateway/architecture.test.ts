@@ -19,11 +19,15 @@ const DIRECTIONS: readonly Direction[] = [
     to: /^playwright-core$/,
     because: 'a browser takes pictures',
   },
-  { from: /^(?!demo\/)/, to: /^demo\//, because: 'the gateway knows no demo' },
-  { from: /^(?!demo\/|lock-files\/)/, to: /^lock-files\//, because: 'the gateway knows no lock files' },
+  {
+    from: /^(?!(demo|soak|world|ledger)\/)/,
+    to: /^(demo|soak|world|ledger)\//,
+    because: 'the gateway knows nothing of who tries it',
+  },
+  { from: /^(?!(demo|world|lock-files)\/)/, to: /^lock-files\//, because: 'the gateway knows no lock files' },
   { from: /^page\//, to: /^(?!page\/|\.\.\/assets\/).*\.ts$/, because: 'the page knows nothing of the gateway' },
   {
-    from: /^demo\/(ledger|account|standing)\.ts$/,
+    from: /^ledger\/(ledger|account|standing)\.ts$/,
     to: /^holdfast|^(files|session-files|session|gateway|conversation)\.ts$/,
     because: 'who checks does not use what is checked',
   },
@@ -42,18 +46,18 @@ test('imports that may not be are found', () => {
   const bad = new Map([
     [
       'gateway.ts',
-      ['demo/world.ts', 'lock-files/rules.ts', '../../../src/index.ts', 'left-pad', 'holdfast', 'node:fs'],
+      ['world/world.ts', 'lock-files/rules.ts', '../../../src/index.ts', 'left-pad', 'holdfast', 'node:fs'],
     ],
     ['page/watch.ts', ['gateway.ts', 'page/state.ts', 'playwright-core']],
-    ['demo/ledger.ts', ['holdfast', 'conversation.ts', 'lines.ts']],
+    ['ledger/ledger.ts', ['holdfast', 'conversation.ts', 'lines.ts']],
   ])
   expect(violations(bad, DIRECTIONS).map((text) => text.replace(/:(?= ).*/, ''))).toEqual([
-    'gateway.ts imports demo/world.ts',
+    'gateway.ts imports world/world.ts',
     'gateway.ts imports lock-files/rules.ts',
     'gateway.ts imports left-pad',
     'page/watch.ts imports gateway.ts',
     'page/watch.ts imports playwright-core',
-    'demo/ledger.ts imports holdfast',
-    'demo/ledger.ts imports conversation.ts',
+    'ledger/ledger.ts imports holdfast',
+    'ledger/ledger.ts imports conversation.ts',
   ])
 })

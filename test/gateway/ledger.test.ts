@@ -5,9 +5,9 @@ import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
-import type { Sent, SessionAccount } from '../../examples/gateway/src/demo/account.js'
-import { acknowledging, type Acknowledged } from '../../examples/gateway/src/demo/acknowledged.js'
-import { Ledger, type Evidence } from '../../examples/gateway/src/demo/ledger.js'
+import type { Sent, SessionAccount } from '../../examples/gateway/src/ledger/account.js'
+import { acknowledging, type Acknowledged } from '../../examples/gateway/src/ledger/acknowledged.js'
+import { Ledger, type Evidence } from '../../examples/gateway/src/ledger/ledger.js'
 import type { Files, Store } from '../../examples/gateway/src/files.js'
 import type { Answer, Line, Message, Report, Summary } from '../../examples/gateway/src/lines.js'
 import { scratch } from '../helpers/scratch.js'

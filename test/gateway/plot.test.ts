@@ -1,7 +1,7 @@
 // The plot of a soak: what was measured can be read off it, whatever theme the page has, and by who cannot see it.
 import { expect, test } from 'vitest'
 
-import { plot, type Mark, type Sample } from '../../examples/gateway/src/demo/plot.js'
+import { plot, type Mark, type Sample } from '../../examples/gateway/src/soak/plot.js'
 
 const MIB = 2 ** 20
 

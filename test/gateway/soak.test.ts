@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { plan } from '../../examples/gateway/src/demo/soak-plan.js'
-import type { SoakJson } from '../../examples/gateway/src/demo/soak-report.js'
+import { plan } from '../../examples/gateway/src/soak/plan.js'
+import type { SoakJson } from '../../examples/gateway/src/soak/report.js'
 import { missing, posix, procfs } from '../helpers/capabilities.js'
 import { scratch } from '../helpers/scratch.js'
 
-const PROGRAM = fileURLToPath(new URL('../../examples/gateway/dist/demo/soak.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../examples/gateway/dist/soak/soak.js', import.meta.url))
 /** A soak ends by itself; this is for one that does not. */
 const PATIENCE = 110_000
 

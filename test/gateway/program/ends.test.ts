@@ -3,7 +3,7 @@ import { inspect } from 'holdfast'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
 import { Client, randomOf } from '../../../examples/gateway/src/client.js'
-import { Ledger } from '../../../examples/gateway/src/demo/ledger.js'
+import { Ledger } from '../../../examples/gateway/src/ledger/ledger.js'
 import { gatewayOf, turnOf } from '../../../examples/gateway/src/places.js'
 import { waiterBlocked } from '../../helpers/kernel-waiters.js'
 import { scratch } from '../../helpers/scratch.js'

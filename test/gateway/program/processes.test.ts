@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 
 import { describe, expect, test } from 'vitest'
 
-import { Ledger } from '../../../examples/gateway/src/demo/ledger.js'
+import { Ledger } from '../../../examples/gateway/src/ledger/ledger.js'
 import { scratch } from '../../helpers/scratch.js'
 import { until } from '../../helpers/until.js'
 import { Gate, Model } from './model.js'

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import type { Incident } from '../lock-files/rules.js'
-import type { ProviderServer } from './provider-server.js'
-import type { World } from './world.js'
+import type { ProviderServer } from '../world/provider-server.js'
+import type { World } from '../world/world.js'
 
 export interface Mishap {
   readonly incident: Incident

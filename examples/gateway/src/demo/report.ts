@@ -1,6 +1,6 @@
 // What the demonstration has found: as a table for a terminal, as one for the README, and as JSON.
 import type { Incident } from '../lock-files/rules.js'
-import type { Totals } from './ledger.js'
+import type { Totals } from '../ledger/ledger.js'
 
 export { Progress } from './progress.js'
 

@@ -1,8 +1,8 @@
 // A world with everything that is going on in it: its provider, its gateway, a job, and traffic that is the same each time.
 import { traffic } from '../client.js'
 import type { GatewayRules } from '../lock-files/lock-file-files.js'
-import { ProviderServer } from './provider-server.js'
-import { World } from './world.js'
+import { ProviderServer } from '../world/provider-server.js'
+import { World } from '../world/world.js'
 
 export interface Stage {
   readonly world: World

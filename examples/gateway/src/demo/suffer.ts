@@ -5,10 +5,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Line } from '../lines.js'
 import { transcriptOf } from '../places.js'
 import type { Mishap } from './incidents.js'
-import { Ledger, type Totals } from './ledger.js'
+import { Ledger, type Totals } from '../ledger/ledger.js'
 import type { IncidentResult } from './report.js'
 import type { Stage } from './stage.js'
-import type { World } from './world.js'
+import type { World } from '../world/world.js'
 
 /** Milliseconds after the mishap in which messages come, and a session may recover. */
 export const PATIENCE = 4_000

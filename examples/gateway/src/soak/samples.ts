@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 import type { Sample } from './plot.js'
-import type { World } from './world.js'
+import type { World } from '../world/world.js'
 
 export type Usage = Pick<Sample, 'memory' | 'descriptors' | 'threads'>
 

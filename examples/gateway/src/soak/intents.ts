@@ -6,8 +6,8 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 
 import type { Files, SessionFiles } from '../files.js'
 import type { Line } from '../lines.js'
-import type { Sent } from './account.js'
-import { readStanding } from './standing.js'
+import type { Sent } from '../ledger/account.js'
+import { readStanding } from '../ledger/standing.js'
 
 export interface Intent {
   readonly session: string

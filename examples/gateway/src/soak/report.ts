@@ -1,8 +1,8 @@
 // What a soak has come to: as a short table for a terminal, and as JSON.
-import type { Totals } from './ledger.js'
+import type { Totals } from '../ledger/ledger.js'
 import type { Sample } from './plot.js'
-import { LIMITS, longest, type Ends, type Life } from './soak-growth.js'
-import type { Kind, Planned } from './soak-plan.js'
+import { LIMITS, longest, type Ends, type Life } from './growth.js'
+import type { Kind, Planned } from './plan.js'
 
 export interface SoakResult {
   readonly seed: number

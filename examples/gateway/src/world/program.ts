@@ -13,8 +13,8 @@ import { HttpProvider } from '../provider.js'
 import { onLastResort, serve } from '../service.js'
 import { openFiles } from '../session-files.js'
 import { Watch } from '../page/watch.js'
-import { acknowledging } from './acknowledged.js'
-import { intending } from './soak-intents.js'
+import { acknowledging } from '../ledger/acknowledged.js'
+import { intending } from '../soak/intents.js'
 import { holdfastTools, lockFileTools } from './tools.js'
 
 export interface Setup {

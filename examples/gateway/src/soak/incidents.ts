@@ -2,8 +2,8 @@
 // decided here.
 import { setTimeout as pause } from 'node:timers/promises'
 
-import type { Planned } from './soak-plan.js'
-import type { World } from './world.js'
+import type { Planned } from './plan.js'
+import type { World } from '../world/world.js'
 
 /** Sessions in which commands answer too. No call fails there: a command waits for its call for a minute, with the turn in its hands. */
 export const ASKED = ['asked-one', 'asked-two'] as const
