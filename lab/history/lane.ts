@@ -284,11 +284,7 @@ export class Lane {
     const { random, recorder } = this
     const { pace } = recorder.plan
     const per1000 = random.next() * 1000 * 0.045 // of a thousand steps, some 45 come here
-    if (per1000 < pace.suicides) {
-      recorder.log.write(KIND.suicide)
-      process.kill(process.pid, 'SIGKILL')
-      for (;;); // until it arrives
-    }
+    if (per1000 < pace.suicides) this.die()
     if (per1000 < pace.suicides + pace.exits) {
       recorder.log.write(KIND.exit)
       this.stage.exit()
@@ -301,9 +297,16 @@ export class Lane {
       const child = spawn('sleep', ['5'], { detached: true, stdio: 'ignore' })
       recorder.log.write(KIND.child, { a: child.pid ?? 0 })
       child.unref()
+      if (random.chance(0.5)) this.die() // and the child must not keep the lock
     } else if (random.chance(0.05)) {
       await pause(random.below(8))
     }
+  }
+
+  private die(): never {
+    this.recorder.log.write(KIND.suicide)
+    process.kill(process.pid, 'SIGKILL')
+    for (;;); // until it arrives
   }
 
   private async leave(held: Held): Promise<void> {

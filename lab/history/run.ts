@@ -44,7 +44,7 @@ const { values } = parseArgs({
 const LONG: Pace = {
   kills: 1.1,
   stops: 0.5,
-  replacements: 4,
+  replacements: 30,
   terminations: 0.1,
   suicides: 0.1,
   exits: 0.03,
@@ -56,13 +56,13 @@ const LONG: Pace = {
 const SHORT: Pace = {
   kills: 1.2,
   stops: 1,
-  replacements: 4,
+  replacements: 30,
   terminations: 0.3,
-  suicides: 0.2,
+  suicides: 0.1,
   exits: 0.15,
   blocks: 0.5,
   longestBlock: 300,
-  children: 0.2,
+  children: 1,
 }
 
 const length = values.minutes === undefined ? Number(values.seconds ?? 10) : Number(values.minutes) * 60
