@@ -68,7 +68,11 @@ inline adopt() {
                        !TWINS(FIRST_LEASE + 2, FIRST_LEASE + 3))))
 
 #define CHANGES_OF(l, s) (lane_lease[l] == s && guard[l] == CHANGING)
+#ifdef MUTANT_END_IGNORES_CHANGE
+#define BEING_CHANGED(s) false
+#else
 #define BEING_CHANGED(s) (CHANGES_OF(MY_LANE(0), s) || CHANGES_OF(MY_LANE(1), s))
+#endif
 
 /* ---- lanes in their queue ---- */
 
@@ -117,10 +121,10 @@ inline left(l) {
 inline end_hold(l) {
   lane[l] = CLOSING;
   if
-#ifdef MUTANT_GUARD_IGNORED_BY_RELEASE
-  :: true -> left(l)
-#else
   :: guard[l] == NO_GUARD || guard[l] == WAS_GUARDED -> left(l)
+#ifdef MUTANT_GUARD_IGNORED_BY_RELEASE
+  :: else -> holds[k]--; at[p] = JS_ADVANCE
+#else
   :: else
 #endif
   fi
@@ -563,6 +567,8 @@ end:
             :: state[s] == LAPSED ->
                  expected[p]--;
 #ifdef MUTANT_CLAIM_LAPSED
+                 state[s] = HELD;
+                 limit[s] = NO_LIMIT;
                  answer = ANSWER_GRANTED;
 #else
                  answer = ANSWER_REPLACED;

@@ -8,6 +8,16 @@
 #include "environment.pml"
 #include "world.pml"
 
+#ifdef LIVENESS
+/* Under weak fairness, where each lane makes so many requests. Holders end; that waiters are granted then, and that an orphan
+   ends with all its lease, follows. */
+#define WAITS_PATIENTLY(l) (lane[l] == QUEUED && patient[l])
+ltl liveness {
+  [] ((WAITS_PATIENTLY(0) -> <> (lane[0] != QUEUED)) && (WAITS_PATIENTLY(2) -> <> (lane[2] != QUEUED)) &&
+      (state[0] == ORPHANED -> <> (state[0] != ORPHANED)) && (state[1] == ORPHANED -> <> (state[1] != ORPHANED)))
+}
+#endif
+
 init {
   byte i = 0;
   atomic {
@@ -53,7 +63,7 @@ init {
 #ifdef REPLACE
     run Replacer();
 #endif
-#ifndef WITHOUT_QUIET
+#ifndef LIVENESS
     run Quiet();
 #endif
     i = 0

@@ -135,10 +135,10 @@ byte rounds[LANES] = ROUNDS
 #define HAS_ROUNDS(l) true
 #endif
 
-/* What must be true. The names stand in the message of a violation: "assertion violated ((…)||Exclusion)". */
+/* What must be true. The names stand in the message of a violation: "assertion violated ((Exclusion!=0)||…". */
 hidden byte Exclusion, HoldHasLock, UnlockedOnce, NoGrantToRejected, NoGuardAfterEnd, GuardKeepsLock, OneOrphan,
   NothingHeldByNobody, EveryWaiterGranted, NamedWhenGranted, TenureOrWait, LoopNotKeptAlive, EnoughLeases, NoDeadlock
-#define MUST(property, condition) assert((condition) || property != 0)
+#define MUST(property, condition) assert(property != 0 || (condition))
 
 /* It counts on the lock: its hold is held, as `hold.held` says, or a guard of it is open. */
 #define GUARD_OPEN(l) (guard[l] == GUARDED || guard[l] == CHANGING)
