@@ -627,7 +627,9 @@ class Play {
   /** What is visible agrees with the model, and the system has a lock for what lasts and none for what does not. */
   private check(): void {
     const { model, judge } = this
-    model.checkWaits()
+    // Where there is no thread, a wait finds out at its next try only that two names are of one file.
+    if (this.everShortOfThreads) model.checkDoomed()
+    else model.checkWaits()
     for (const claim of model.claims.values()) {
       const held = judge.states.get(claim.id)?.held
       if (held !== model.held(claim)) model.violate(`P6: held of ${claim.id} is ${held}`)

@@ -249,9 +249,18 @@ export class ReferenceModel {
 
   /** Nobody waits who must not, and no owners wait for each other. */
   checkWaits(): void {
+    this.checkDoomed()
+    this.checkCircles()
+  }
+
+  /** Nobody waits who must not. */
+  checkDoomed(): void {
     for (const { id, doomed, timeout } of this.wishes.values()) {
       if (doomed !== null && timeout > 0) this.violate(`P5: ${id} waits although it was ${doomed}`)
     }
+  }
+
+  private checkCircles(): void {
     const edges = new Map<string, Set<string>>()
     for (const wish of this.wishes.values()) {
       if (wish.owner === null || this.replaced.has(wish.path)) continue
