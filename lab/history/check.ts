@@ -41,8 +41,8 @@ export function check(history: History): Judgement {
   return { checks, ...counted, ...recovered }
 }
 
-/** Prints what was done and what was found. Answers how many checks found something. */
-export function judge(folder: string): number {
+/** Prints what was done and what was found. */
+export function judge(folder: string): { passed: number; failed: number } {
   const history = readHistory(folder)
   const { checks, sections, told, swallowed } = check(history)
   const figures = figuresOf(history)
@@ -65,12 +65,17 @@ export function judge(folder: string): number {
     for (const text of told) console.log(`  ${text}`)
   }
   const failed = checks.filter(({ count }) => count > 0).length
-  console.log(`${checks.length - failed} passed, ${failed} failed`)
-  return failed
+  return { passed: checks.length - failed, failed }
+}
+
+/** The last line of every program that counts cases. */
+export function sum({ passed, failed }: { passed: number; failed: number }): never {
+  console.log(`${passed} passed, ${failed} failed`)
+  process.exit(failed === 0 ? 0 : 1)
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const [folder] = process.argv.slice(2)
   if (folder === undefined) throw new Error('usage: check.js FOLDER')
-  process.exit(judge(folder) === 0 ? 0 : 1)
+  sum(judge(folder))
 }

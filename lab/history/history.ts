@@ -54,8 +54,6 @@ export interface HoldRecord {
   /** -1 for none. */
   readonly fence: number
   readonly limited: boolean
-  /** Of an acquireAll(). */
-  readonly several: boolean
   /** Which lock file it holds: holds of one exclude each other. Null where that is not known. */
   key: string | null
   /** Before whatever might have ended it. */
@@ -86,11 +84,11 @@ export interface Wait {
   granted: boolean
 }
 
-/** An acquireAll() that came to nothing: it may have held some of its files for a while. */
-export interface Undone {
+/** An acquireAll(), until it was answered: meanwhile it may have held any of its files, and let go again. */
+export interface Several {
   readonly files: readonly number[]
   readonly from: number
-  to: number
+  readonly to: number
 }
 
 export interface ProcessEnd {
@@ -107,7 +105,7 @@ export interface History {
   readonly holds: HoldRecord[]
   /** Those that took long. */
   readonly waits: Wait[]
-  readonly undone: Undone[]
+  readonly several: Several[]
   /** For each file, times in which some thread that did not run may have had it without knowing. */
   readonly obscure: Span[][]
   readonly processes: ProcessEnd[]

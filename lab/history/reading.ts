@@ -43,7 +43,7 @@ export function readHistory(folder: string): History {
     threads: [],
     holds: [],
     waits: [],
-    undone: [],
+    several: [],
     obscure: plan.files.map(() => []),
     processes: [],
     refused: new Map(),
@@ -265,7 +265,6 @@ class ThreadReading {
       recorded: (code & GRANT.recorded) !== 0,
       fence: a,
       limited,
-      several: (code & GRANT.all) !== 0,
       key: history.plan.files[file]?.inode === null ? null : `${file}:only`,
       end: null,
       ended: null,
@@ -291,20 +290,20 @@ class ThreadReading {
 
   private refused({ id, time, code }: Event): void {
     const why: Code = CODES[code] ?? 'other'
-    const { refused, undone } = this.history
+    const { refused } = this.history
     refused.set(why, (refused.get(why) ?? 0) + 1)
-    const pending = this.pending.get(id)
-    if (pending !== undefined && pending.wait === null)
-      undone.push({ files: pending.files, from: pending.asked, to: time })
     this.answered(id, time, false)
   }
 
   private answered(id: number, time: number, granted: boolean): void {
     const pending = this.pending.get(id)
     if (pending === undefined) return
-    const { wait } = pending
+    const { wait, files, asked } = pending
     this.pending.delete(id)
-    if (wait === null) return
+    if (wait === null) {
+      this.history.several.push({ files, from: asked, to: time })
+      return
+    }
     wait.answered = time
     wait.granted = granted
     if (time - wait.asked > LONG_WAIT) this.history.waits.push(wait)
@@ -334,7 +333,7 @@ class ThreadReading {
     if (!thread.finished) this.silent(thread.last, until)
     for (const { wait, files, asked } of this.pending.values()) {
       if (wait === null) {
-        history.undone.push({ files, from: asked, to: until })
+        history.several.push({ files, from: asked, to: until })
         continue
       }
       wait.answered = Math.min(thread.death, until)

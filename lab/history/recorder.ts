@@ -68,7 +68,7 @@ export class Recorder {
   granted(hold: Holder, file: number, terms: Terms, asked: bigint, id: number, all: number | null): Held {
     const time = now()
     const { mode, lodger, maxHold, recorded } = terms
-    const code = (hold.held ? GRANT.held : 0) | (recorded ? GRANT.recorded : 0) | (all === null ? 0 : GRANT.all)
+    const code = (hold.held ? GRANT.held : 0) | (recorded ? GRANT.recorded : 0)
     const fence = hold.fence ?? -1
     const b = maxHold === Infinity ? -1 : maxHold
     const owner = lodger?.number ?? 0

@@ -2,6 +2,7 @@
 // [--plant unlocked]`. Processes take locks for so long under a nemesis; then everybody ends, and check.ts reads the logs.
 import { fork, type ChildProcess } from 'node:child_process'
 import {
+  appendFileSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -20,10 +21,10 @@ import { parseArgs } from 'node:util'
 
 import { acquire, inspect, tryAcquire } from 'holdfast'
 
-import { judge } from './check.js'
+import { judge, sum } from './check.js'
 import { EventLog, KIND, now } from './events.js'
 import { Nemesis, type Victim } from './nemesis.js'
-import { DRIVER_LOG, logsOf, savePlan, type Pace, type Plan, type PlannedFile } from './plan.js'
+import { DRIVER_LOG, ERRORS, logsOf, savePlan, type Pace, type Plan, type PlannedFile } from './plan.js'
 import { Random } from './random.js'
 
 const AGENT = fileURLToPath(new URL('./agent.js', import.meta.url))
@@ -157,8 +158,9 @@ for (const { path, lockfile, inode } of plan.files) {
   tryAcquire(path)?.release()
   if (inode !== null && statSync(lockfile).ino !== inode) problems.push(`${lockfile} is another file than at first`)
 }
-for (const problem of problems) console.log(`FOUND: ${problem}`)
-const found = judge(folder) + problems.length
-if (found === 0 && values.keep !== true) rmSync(folder, { recursive: true, force: true })
+// Beside the logs, where whoever judges them again finds it.
+for (const problem of problems) appendFileSync(join(folder, ERRORS), `driver: ${problem}\n`)
+const found = judge(folder)
+if (found.failed === 0 && values.keep !== true) rmSync(folder, { recursive: true, force: true })
 else console.log(`kept: ${folder}; node lab/dist/history/check.js ${folder}`)
-process.exit(found === 0 ? 0 : 1)
+sum(found)

@@ -33,17 +33,17 @@ export function recovery(history: History, figures: RecoveryFigures): Violations
       const last = holds[index - 1]
       if (last === undefined || last.nested || next.nested) continue
       const told = next.recovered
-      const undone = (): boolean => {
+      const letGo = (): boolean => {
         const from = Math.min(last.start, next.start)
-        return history.undone.some((one) => one.files.includes(last.file) && one.from < next.start && one.to > from)
+        return history.several.some((one) => one.files.includes(last.file) && one.from < next.start && one.to > from)
       }
       if (mustBeTold(last)) {
         if (told !== null) figures.told++
-        else if (next.several || undone()) figures.swallowed++
+        else if (letGo()) figures.swallowed++
         else violations.add(() => `not told: ${describe(next)}; after ${describe(last)}`)
       } else if (told !== null && mustNotBeTold(last)) {
         const unwritten = dead.has(`${told.pid}-${told.tid}`) || unknown.has(`${last.file}-${told.pid}-${told.tid}`)
-        if (unwritten || next.several || undone()) continue
+        if (unwritten || letGo()) continue
         violations.add(() => `told of process ${told.pid}: ${describe(next)}; after a release: ${describe(last)}`)
       }
     }

@@ -40,7 +40,7 @@ export function freeSpans(history: History, file: number): Span[] {
   const busy = [...(history.obscure[file] ?? [])]
   for (const hold of history.holds)
     if (hold.file === file) busy.push({ from: earliestStart(hold), to: latestEnd(hold) })
-  for (const { files, from, to } of history.undone) if (files.includes(file)) busy.push({ from, to })
+  for (const { files, from, to } of history.several) if (files.includes(file)) busy.push({ from, to })
   busy.sort((one, other) => one.from - other.from)
   const free: Span[] = []
   let until = 0
