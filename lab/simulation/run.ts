@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { play, prepare } from './play.js'
 import { Random } from './random.js'
 import { shorten } from './shorten.js'
-import { simulate } from './simulate.js'
+import { simulate, type Failure } from './simulate.js'
 import { schedule } from './steps.js'
 
 const { values } = parseArgs({
@@ -40,22 +40,13 @@ if (values.trace) {
   console.log(`Simulates ${bounds.steps} steps from seed ${bounds.seed} on`)
   const begun = performance.now()
   let told = begun
-  const { schedules, steps, failures, unstable, seen } = await simulate(bounds, (sofar) => {
+  const onProgress = (steps: number): void => {
     if (performance.now() - told < 10_000) return
     told = performance.now()
-    console.log(`  ${sofar} steps after ${Math.round((told - begun) / 1000)} s`)
-  })
-  const seconds = (performance.now() - begun) / 1000
-  for (const { seed, schedule, violations, after } of failures) {
-    console.log(
-      `\nSeed ${seed} fails after ${after} steps in all: ${violations.join('; ')}\nPlay it again: ${command(seed)}`,
-    )
-    const end = prepare()
-    const short = await shorten(schedule)
-    console.log(`With ${short.steps.length} steps, ${short.processes} processes and ${short.owners} owners:`)
-    await play(short, (line) => print(`  ${line}`))
-    end()
+    print(`  ${steps} steps after ${Math.round((told - begun) / 1000)} s`)
   }
+  const { schedules, steps, failures, unstable, seen } = await simulate(bounds, { onProgress, onFailure: tell })
+  const seconds = (performance.now() - begun) / 1000
   for (const seed of unstable) console.log(`Seed ${seed} did not play the same way twice: ${command(seed)}`)
   console.log(`\nSeen: ${[...seen].map(([what, times]) => `${what} ${times}`).join(', ')}`)
   console.log(
@@ -63,6 +54,14 @@ if (values.trace) {
       `${Math.floor(schedules / bounds.again)} schedules were played twice`,
   )
   report(schedules, failures.length + unstable.length)
+}
+
+async function tell({ seed, schedule, violations, after }: Failure): Promise<void> {
+  print(`\nSeed ${seed} fails after ${after} steps in all: ${violations.join('; ')}`)
+  print(`Play it again: ${command(seed)}`)
+  const short = await shorten(schedule)
+  print(`With ${short.steps.length} steps, ${short.processes} processes and ${short.owners} owners:`)
+  await play(short, (line) => print(`  ${line}`))
 }
 
 function report(played: number, failed: number): void {

@@ -29,9 +29,14 @@ export interface Bounds {
   readonly mostFailures: number
 }
 
+export interface Listeners {
+  readonly onProgress?: (steps: number) => void
+  readonly onFailure?: (failure: Failure) => Promise<void> | void
+}
+
 export async function simulate(
   { seed: first, steps: most, schedules: mostSchedules, again, mostFailures }: Bounds,
-  onProgress: (steps: number) => void = () => {},
+  { onProgress = () => {}, onFailure = () => {} }: Listeners = {},
 ): Promise<Summary> {
   const end = prepare()
   const failures: Failure[] = []
@@ -47,7 +52,9 @@ export async function simulate(
       steps += outcome.steps
       for (const [what, times] of outcome.seen) seen.set(what, (seen.get(what) ?? 0) + times)
       if (outcome.violations.length > 0) {
-        failures.push({ seed, schedule: plan, after: steps, violations: outcome.violations })
+        const failure = { seed, schedule: plan, after: steps, violations: outcome.violations }
+        failures.push(failure)
+        await onFailure(failure)
       }
       if (schedules % again === 0 && (await play(plan)).hash !== outcome.hash) unstable.push(seed)
       onProgress(steps)

@@ -282,3 +282,13 @@ function entries(weights: Weights): [Kind, number][] {
   for (kind in weights) list.push([kind, weights[kind] ?? 0])
   return list
 }
+
+/** For people. */
+export function describe(step: Step): string {
+  let text: string = step.do
+  for (const [name, value] of Object.entries(step)) {
+    if (name === 'do' || value === null || value === false) continue
+    text += typeof value === 'object' ? ` ${name}=(…)` : ` ${name}=${value}`
+  }
+  return text
+}
