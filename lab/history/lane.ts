@@ -324,6 +324,7 @@ export class Lane {
       if (dice < 0.06) hold.release()
       if (dice < 0.08) await recorder.guard(held, () => Promise.resolve())
       else if (dice < 0.1) await turn().then(() => hold.release())
+      else if (dice < 0.12) await hold[Symbol.asyncDispose]()
     }
   }
 
@@ -387,6 +388,10 @@ export class Lane {
     for (const one of held)
       if (random.chance(0.5)) await recorder.guard(one, () => recorder.countSlowly(one, () => turn()))
     for (const one of held) recorder.countNow(one)
+    if (random.chance(0.3)) {
+      recorder.releaseTogether(held, () => set.release())
+      return
+    }
     for (const one of held.reverse()) recorder.release(one, () => one.hold.release())
   }
 
@@ -425,6 +430,7 @@ export class Lane {
       assertHeld: () => {},
       extend: () => {},
       guard: async (fn) => fn(),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
     }
     const id = this.recorder.nextId()
     const asked = now()

@@ -12,7 +12,16 @@ import { Witness, witnessName } from './witness.js'
 /** What is used of a hold; a section that does not take the lock pretends to have one. */
 export type Holder = Pick<
   Hold,
-  'held' | 'fence' | 'recoveredFrom' | 'signal' | 'lockfile' | 'release' | 'assertHeld' | 'extend' | 'guard'
+  | 'held'
+  | 'fence'
+  | 'recoveredFrom'
+  | 'signal'
+  | 'lockfile'
+  | 'release'
+  | 'assertHeld'
+  | 'extend'
+  | 'guard'
+  | typeof Symbol.asyncDispose
 >
 
 /** An owner, and its number in the log. */
@@ -174,11 +183,19 @@ export class Recorder {
 
   /** Ends it by `release`, and notes how it had ended, for it may have been lost before. */
   release(held: Held, release: () => void): void {
-    const { id, file, hold } = held
-    const lasted = this.check(held)
-    this.log.write(KIND.end, { id, file })
+    this.releaseTogether([held], release)
+  }
+
+  releaseTogether(all: readonly Held[], release: () => void): void {
+    const lasted = all.map((held) => {
+      const lasts = this.check(held)
+      this.log.write(KIND.end, { id: held.id, file: held.file })
+      return lasts && !held.limited
+    })
     release()
-    this.ended(held, lasted && !held.limited ? 'released' : endingOf(hold))
+    for (const [index, held] of all.entries()) {
+      this.ended(held, lasted[index] === true ? 'released' : endingOf(held.hold))
+    }
   }
 
   ended({ id, file }: Held, code: Code): void {
