@@ -91,7 +91,7 @@ export function expected(manner: Manner, fault: Fault, calls: readonly string[])
     if (meaning === 'busy') {
       if (manner === 'tries') return ['busy']
       // At its deadline it opens the file once more.
-      if ((manner === 'takes' || manner === 'shares') && lasting) return ['timeout', ...refusal(fault.error)]
+      if (manner !== 'looks' && manner !== 'in vain' && lasting) return ['timeout', ...refusal(fault.error)]
     }
     if (meaning === 'record') flags.add('record')
   }

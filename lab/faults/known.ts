@@ -22,4 +22,8 @@ export const KNOWN: readonly Defect[] = [
       came.startsWith('refused Unknown system error -37') &&
       problem?.includes('unsupported ENOLCK') === true,
   },
+  {
+    title: 'an addon that finds no memory when it is first used ends in an Error, not in a LockError',
+    is: ({ family }, { came }) => family === 'memory' && came === 'an unknown failure: Error: holdfast: out of memory',
+  },
 ]

@@ -140,8 +140,11 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'hand over',
     manner: 'inherits',
     async run(stage) {
-      const hold = await heldHere(stage)
-      const next = acquire(stage.file, { timeout: LONG })
+      stage.makeLockFile()
+      // An exact lock file, for then it is not looked for links first, and the second request queues behind the first hold.
+      const lockfile = `${stage.file}.hold`
+      const hold = await acquire(stage.file, { lockfile })
+      const next = acquire(stage.file, { lockfile, timeout: patience(stage) })
       stage.arm()
       hold.release()
       return await stage.watch(() => next)

@@ -1,0 +1,21 @@
+// What sanitizers reported, and which of it is ours.
+//
+// An error is ours wherever it is found: nothing but the addon is built with a sanitizer. Memory that was not freed is ours if
+// the addon is in the stack of its allocation: Node ends without freeing what it has, and so do other programs that a
+// suite starts. No list of suppressions does that: it would also hide what the addon asked for when Node called it.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const ADDON = 'holdfast.node'
+
+const LEAK = /^(Direct|Indirect) leak of /
+
+export function reportsIn(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => ours(readFileSync(join(folder, name), 'utf8')))
+}
+
+function ours(text: string): string[] {
+  if (!text.includes('LeakSanitizer: detected memory leaks')) return text.trim() === '' ? [] : [text]
+  const leaks = text.split('\n\n').filter((block) => LEAK.test(block) && block.includes(ADDON))
+  return leaks.length === 0 ? [] : [`LeakSanitizer: detected memory leaks\n${leaks.join('\n\n')}`]
+}
