@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { dirname, join } from 'node:path'
 
 import { acquire, type Hold } from 'holdfast'
 
@@ -55,9 +56,12 @@ const RACES: Record<Race, (path: string, outside: string) => (count: number) => 
     renameSync(`${path}~`, path)
   },
   symlinks: (path, outside) => (count) => {
-    if (count % 2 === 0) fresh(`${path}~`)
-    else symlinkSync(count % 4 === 1 ? outside : `${outside}-new`, `${path}~`)
-    renameSync(`${path}~`, path)
+    const nowhere = join(dirname(outside), 'folder', 'nowhere')
+    rmSync(`${path}~`, { force: true })
+    if (count % 4 === 0) rmSync(path, { force: true })
+    else if (count % 4 === 1) fresh(`${path}~`)
+    else symlinkSync(count % 4 === 2 ? outside : nowhere, `${path}~`)
+    if (count % 4 !== 0) renameSync(`${path}~`, path)
   },
   fifos(path) {
     execFileSync('mkfifo', ['-m', '666', `${path}~fifo`])

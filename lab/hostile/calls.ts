@@ -36,6 +36,10 @@ export interface VictimCalls {
   store(work: StoreWork, path: string, options?: StoreOptions<unknown>): Promise<Ended>
   /** Many reads of a transcript at once; `value` lists what came of them, each kind once. */
   readMany(path: string, times: number): Promise<Ended>
+  /** acquireSessionWriteLock(), which waits for files of old gateways too. */
+  sessionLock(sessionFile: string): Promise<Ended>
+  /** cleanStaleLockFiles(); `value` lists what it found, and how often it warned. */
+  clean(sessionsDir: string): Promise<Ended>
   umask(mask: number): number
   chdir(folder: string): void
   /** What new dates say from now on; null: the time. */

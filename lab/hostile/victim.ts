@@ -4,6 +4,11 @@ import { inspect as shown } from 'node:util'
 
 import { acquire, acquireAll, holds, inspect, isLockError, tryAcquire, withLock, type Hold } from 'holdfast'
 import {
+  acquireSessionWriteLock,
+  cleanStaleLockFiles,
+  SessionWriteLockTimeoutError,
+} from 'holdfast/adapters/session-write-lock'
+import {
   isSessionError,
   openStore,
   openTranscript,
@@ -50,7 +55,7 @@ function failed(error: unknown): Ended {
 }
 
 function outcomeOf(error: Error): string {
-  if (isLockError(error, 'ERR_LOCK_TIMEOUT')) return 'busy'
+  if (isLockError(error, 'ERR_LOCK_TIMEOUT') || error instanceof SessionWriteLockTimeoutError) return 'busy'
   if (isLockError(error, 'ERR_LOCK_LOST')) return 'lost'
   if (isSessionError(error, 'ERR_SESSION_UNREADABLE') && error.cause === undefined) return 'unreadable'
   const code = codeOf(error)
@@ -194,6 +199,21 @@ const calls: VictimCalls = {
         ends.add(read.outcome)
       }
       return done('done', { value: [...ends] })
+    }),
+  sessionLock: (sessionFile) =>
+    attempt(async () => {
+      const lock = await acquireSessionWriteLock({ sessionFile, timeoutMs: PATIENCE, legacyPeer: true })
+      lock.assertHeld()
+      await lock.release()
+      return done('done')
+    }),
+  clean: (sessionsDir) =>
+    attempt(async () => {
+      const said: string[] = []
+      const warn = (message: string): void => void said.push(message)
+      const { locks } = await cleanStaleLockFiles({ sessionsDir, log: { warn } })
+      const found = locks.map(({ stale, removed }) => (removed ? 'removed' : stale ? 'stale' : 'held'))
+      return done([...found, ...said.map(() => 'a warning')].join(', ') || 'nothing', { messages: said })
     }),
   umask: (mask) => process.umask(mask),
   chdir: (folder) => process.chdir(folder),

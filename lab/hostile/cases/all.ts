@@ -2,6 +2,7 @@
 import type { Case } from '../case.js'
 import { FOLDERS } from './folders.js'
 import { FOREIGN_FILES } from './foreign-files.js'
+import { GATEWAYS } from './gateways.js'
 import { LINKS } from './links.js'
 import { NAMES } from './names.js'
 import { RACES } from './races.js'
@@ -17,5 +18,6 @@ export const CASES: readonly Case[] = [
   ...NAMES,
   ...FOLDERS,
   ...SESSION,
+  ...GATEWAYS,
   ...RACES,
 ]

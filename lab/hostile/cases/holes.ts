@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 import { ATTACKER } from '../arena.js'
 import type { Case } from '../case.js'
-import { otherUsers } from '../users.js'
+import { leases, otherUsers } from '../users.js'
 
 export const HOLES: readonly Case[] = [
   {
@@ -86,5 +86,15 @@ export const HOLES: readonly Case[] = [
     changes: ['theirs'],
     appears: [/^theirs\/t\.jsonl/],
     expect: 'done, read that file',
+  },
+  {
+    name: 'somebody has a lease on the lock file of an old gateway: looking at it does not wait for that',
+    needs: [leases],
+    plant: (arena) => arena.foreign(arena.in('s.jsonl.lock'), 0o666, '{}'),
+    async act({ arena, victim, attacker, note }) {
+      await attacker.ask('lease', arena.in('s.jsonl.lock'))
+      return note(await victim.ask('clean', arena.folder))
+    },
+    expect: 'nothing',
   },
 ]
