@@ -1,5 +1,5 @@
 // Folders that cannot be entered, written to or filled, and what the process withholds.
-import { chmodSync, renameSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { renameSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { Case } from '../case.js'
@@ -164,12 +164,26 @@ export const FOLDERS: readonly Case[] = [
     expect: 'lost, then ELOOP',
   },
   {
+    name: 'the lock file becomes a symlink to the very file that is locked: it is lost, for nobody else would follow that',
+    async act({ arena, victim, note, everyWay }) {
+      arena.foreign(arena.lockfile, 0o666)
+      const { key } = await victim.ask('lock', 'acquire', arena.target)
+      renameSync(arena.lockfile, `${arena.lockfile}-away`)
+      arena.foreignLink(arena.lockfile, 'data.hold-away')
+      const held = note(await victim.ask('assertHeld', key ?? 0))
+      const next = await everyWay(arena.target)
+      await victim.ask('letGo', key ?? 0)
+      return `${held}, then ${next}`
+    },
+    appears: [/^shared\/data\.hold/],
+    expect: 'lost, then ELOOP',
+  },
+  {
     name: 'the lock file becomes data while the lock is held: its ending is not written into that',
     async act({ arena, victim, note }) {
       arena.foreign(arena.lockfile, 0o666)
       const ended = await victim.ask('lock', 'acquire', arena.target)
       writeFileSync(arena.lockfile, 'data '.repeat(1000))
-      chmodSync(arena.lockfile, 0)
       await victim.ask('letGo', ended.key ?? 0)
       arena.expectContent(arena.lockfile, 'data '.repeat(1000))
       return note(ended)

@@ -67,6 +67,7 @@ export const FOREIGN_FILES: readonly Case[] = [
   },
   {
     name: 'the lock file is a hard link of a private file outside',
+    needs: [otherUsers],
     plant: (arena) => arena.hardLink(arena.lockfile, arena.out('secret')),
     expect: { root: 'lock without record', nobody: 'EACCES' },
   },

@@ -1,5 +1,6 @@
 // Symbolic links where the lock file should be, on the way to it, and as the target.
 import type { Case } from '../case.js'
+import { otherUsers } from '../users.js'
 
 /** Where a planted lock file leads, of those that are refused. */
 const DESTINATIONS: readonly (readonly [string, string])[] = [
@@ -141,6 +142,7 @@ export const LINKS: readonly Case[] = [
   },
   {
     name: 'the target is a symlink to a file whose folder only root may write to: the same',
+    needs: [otherUsers],
     plant: (arena) => arena.foreignLink(arena.target, arena.out('secret')),
     appears: ['outside/secret.hold'],
     expect: { root: 'lock', nobody: 'EACCES' },

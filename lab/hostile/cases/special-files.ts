@@ -1,6 +1,6 @@
 // What is no regular file: it must be refused without waiting for it, and without doing anything to it.
 import type { Case } from '../case.js'
-import { devices } from '../users.js'
+import { devices, otherUsers } from '../users.js'
 
 /** Files of the system that `lockfile` may name, and how each is refused. */
 const NAMED: readonly (readonly [string, Case['expect']])[] = [
@@ -68,6 +68,7 @@ export const SPECIAL_FILES: readonly Case[] = [
   },
   {
     name: 'the lock file is a folder that nobody may enter',
+    needs: [otherUsers],
     plant: (arena) => arena.foreignFolder(arena.lockfile, 0),
     expect: 'EISDIR',
   },
