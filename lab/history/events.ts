@@ -84,7 +84,7 @@ export const MODES = ['exclusive', 'shared'] as const
 export type Mode = (typeof MODES)[number]
 
 /** Bits of a grant's `code`. */
-export const GRANT = { held: 1, recorded: 2 } as const
+export const GRANT = { held: 1, recorded: 2, told: 4 } as const
 
 /** How a hold ended, or why a request was refused. */
 export const CODES = [

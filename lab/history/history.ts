@@ -71,6 +71,9 @@ export interface HoldRecord {
   leaked: boolean
   counts: number[] | null
   guards: Guard[] | null
+  /** It was told that the one before did not end by its release. */
+  told: boolean
+  /** Of whom; null where it died before it could write that down. */
   recovered: { readonly pid: number; readonly tid: number } | null
 }
 

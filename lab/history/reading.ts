@@ -196,6 +196,7 @@ class ThreadReading {
         if (hold.heldAtStart) hold.checked = Math.max(hold.checked, time)
         break
       case KIND.recovered:
+        hold.told = true
         hold.recovered = { pid: a, tid: extra }
         break
       case KIND.check:
@@ -276,6 +277,7 @@ class ThreadReading {
       leaked: false,
       counts: null,
       guards: null,
+      told: (code & GRANT.told) !== 0,
       recovered: null,
     }
     if (owner !== 0) {

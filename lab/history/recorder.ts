@@ -77,12 +77,12 @@ export class Recorder {
   granted(hold: Holder, file: number, terms: Terms, asked: bigint, id: number, all: number | null): Held {
     const time = now()
     const { mode, lodger, maxHold, recorded } = terms
-    const code = (hold.held ? GRANT.held : 0) | (recorded ? GRANT.recorded : 0)
+    const last = hold.recoveredFrom
+    const code = (hold.held ? GRANT.held : 0) | (recorded ? GRANT.recorded : 0) | (last === null ? 0 : GRANT.told)
     const fence = hold.fence ?? -1
     const b = maxHold === Infinity ? -1 : maxHold
     const owner = lodger?.number ?? 0
     this.log.write(KIND.grant, { id, file, mode, code, time, time2: asked, a: fence, b, owner, extra: all ?? id })
-    const last = hold.recoveredFrom
     if (last !== null) this.log.write(KIND.recovered, { id, file, a: last.pid, b: last.fence ?? -1, extra: last.tid })
     const counter = this.counterOf(hold, file, id)
     return { id, hold, file, mode, lodger, limited: maxHold !== Infinity, counter }

@@ -38,7 +38,7 @@ export function recovery(history: History, figures: RecoveryFigures): Violations
         return history.several.some((one) => one.files.includes(last.file) && one.from < next.start && one.to > from)
       }
       if (mustBeTold(last)) {
-        if (told !== null) figures.told++
+        if (next.told) figures.told++
         else if (letGo()) figures.swallowed++
         else violations.add(() => `not told: ${describe(next)}; after ${describe(last)}`)
       } else if (told !== null && mustNotBeTold(last)) {
