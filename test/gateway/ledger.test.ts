@@ -223,6 +223,40 @@ describe('of messages', () => {
     expect(ledger.problems).toEqual([])
   })
 
+  test('one that another process promised is to be kept and answered like those of clients', () => {
+    const promise = { session: 'b', key: 'cron', type: 'message', at: START + 50 } as const
+    const unanswered = ledgerOf(({ lines, promised }) => {
+      lines.b.push(message('cron', 50))
+      promised.push(promise)
+    })
+    expect(unanswered.problems).toEqual(['b: messages that were never answered: 1 (cron)'])
+    expect(unanswered.totals.messages).toEqual({ sent: 8, answered: 7, lost: 1 })
+
+    const gone = ledgerOf(({ promised }) => promised.push(promise))
+    expect(account(gone, 'b').messages).toMatchObject({ lost: ['cron'], gone: ['cron'] })
+    const alone = ledgerOf(({ promised }) => promised.push({ ...promise, session: 'c' }))
+    expect(account(alone, 'c').messages).toMatchObject({ sent: ['cron'], acknowledged: ['cron'], gone: ['cron'] })
+  })
+
+  test('one that a client sent and was not told of is no more than that, though a process promised it', () => {
+    const ledger = ledgerOf(({ sent, lines }) => {
+      remove(lines.b, 'b3')
+      remove(lines.b, 'to-b3')
+      const at = sent.findIndex(({ key }) => key === 'b3')
+      sent.splice(at, 1, { session: 'b', key: 'b3', at: START + 31, acknowledged: false })
+    })
+    expect(account(ledger, 'b').messages).toMatchObject({ sent: ['b1', 'b2', 'b3'], lost: ['b3'], gone: [] })
+    expect(account(ledger, 'b').lines.lost).toEqual(['b3', 'to-b3'])
+  })
+
+  test('one that another process promised twice may stand there once', () => {
+    const ledger = ledgerOf(({ lines, promised }) => {
+      lines.b.push(message('cron', 50), message('cron', 50), answer('cron', 51))
+      for (let time = 0; time < 2; time++) promised.push({ session: 'b', key: 'cron', type: 'message', at: START + 50 })
+    })
+    expect(ledger.problems).toEqual(['b: lines that stand there more than once: 1 (cron)'])
+  })
+
   test('the first keys are named, and how many there are', () => {
     const ledger = ledgerOf(({ sent }) => {
       for (const key of ['c1', 'c2', 'c3', 'c4', 'c5']) sent.push({ session: 'c', key, at: START, acknowledged: false })
@@ -406,6 +440,23 @@ describe('of reports', () => {
   test('two of one sub-agent are found, though each line is there once', () => {
     const ledger = ledgerOf(({ lines }) => lines.a.push({ ...report('a3', 0, 60), key: 'again' }))
     expect(ledger.problems).toEqual(['a: reports of sub-agents that stand there more than once: 1 (a3/0)'])
+  })
+
+  test('one that is a failure is found, also if a compaction took it out, and its message is answered', () => {
+    const written = ledgerOf(({ lines }) => {
+      lines.a = lines.a.map((line) =>
+        line.key === 'by-a3-1' && line.type === 'report' ? { ...line, failed: true } : line,
+      )
+    })
+    expect(written.problems).toEqual(['a: reports of sub-agents that are failures: 1 (a3/1)'])
+    expect(written.totals.messages).toEqual({ sent: 7, answered: 7, lost: 0 })
+
+    const takenOut = ledgerOf(({ promised }) => {
+      const at = promised.findIndex((one) => 'key' in one && one.key === 'by-a1-0')
+      promised[at] = { session: 'a', key: 'by-a1-0', type: 'report', at: START + 6, to: 'a1', agent: 0, failed: true }
+    })
+    expect(takenOut.problems).toEqual(['a: reports of sub-agents that are failures: 1 (a1/0)'])
+    expect(takenOut.totals.messages).toEqual({ sent: 7, answered: 7, lost: 0 })
   })
 
   test('one of a sub-agent that nobody asked for is written by nobody', () => {
@@ -593,9 +644,11 @@ describe('the log of what was promised', () => {
     const turn = await session.turn('main', undefined as never)
     await turn.append({ ...answer('a1', 1, 2), failed: true })
     await turn.append(report('a1', 1, 2))
+    await turn.append({ ...report('a1', 0, 3), failed: true })
     expect(read(log)).toEqual([
       { session: 'a', key: 'to-a1', type: 'answer', at: START + 1, to: 'a1', agents: 2, failed: true },
       { session: 'a', key: 'by-a1-1', type: 'report', at: START + 2, to: 'a1', agent: 1 },
+      { session: 'a', key: 'by-a1-0', type: 'report', at: START + 3, to: 'a1', agent: 0, failed: true },
     ])
   })
 

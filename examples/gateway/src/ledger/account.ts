@@ -6,13 +6,13 @@ import type { Standing } from './standing.js'
 /** So many of what was found are named in a problem. */
 const NAMED = 3
 
-/** A message that a client sent; once more for each time it was sent again. */
+/** A message that somebody sent; once more for each time it was sent again. */
 export interface Sent {
   readonly session: string
   readonly key: string
   /** By the client's clock, milliseconds since 1970. */
   readonly at: number
-  /** The client was told that it is written. */
+  /** Its sender was told that it is written. */
   readonly acknowledged: boolean
 }
 
@@ -30,7 +30,7 @@ export interface SessionAccount {
     readonly lost: readonly string[]
     /** Those of the lost to which a failure was written. */
     readonly failed: readonly string[]
-    /** Acknowledged to the client, and not in the file at all. */
+    /** Acknowledged to the sender, and not in the file at all. */
     readonly gone: readonly string[]
   }
   readonly answers: {
@@ -49,7 +49,12 @@ export interface SessionAccount {
     /** Lines that nobody can have written: messages that nobody sent, and what is about messages that are not there. */
     readonly unknown: readonly string[]
   }
-  readonly reports: { readonly missing: readonly string[]; readonly doubled: readonly string[] }
+  readonly reports: {
+    readonly missing: readonly string[]
+    readonly doubled: readonly string[]
+    /** They are there, and say that the sub-agent could not do its work. */
+    readonly failed: readonly string[]
+  }
   /** Files with half lines, moved out of the transcript. They are nobody's loss: what was acknowledged is looked for. */
   readonly torn: readonly string[]
 }
@@ -92,7 +97,11 @@ export function accountOf(its: Case, shared: readonly string[]): SessionAccount 
       damaged: standing.damaged,
       unknown: unknown(its, assigned),
     },
-    reports: { missing: missing(standing, assigned), doubled: repeated(standing.reports) },
+    reports: {
+      missing: missing(standing, assigned),
+      doubled: repeated(standing.reports),
+      failed: failedReports(its),
+    },
     torn: standing.torn,
   }
 }
@@ -101,10 +110,23 @@ export function accountOf(its: Case, shared: readonly string[]): SessionAccount 
 function failures({ standing, promised }: Case): ReadonlySet<string> {
   const there = new Set(standing.keys)
   const written = standing.answers.flatMap(({ line }) => (line?.failed === true ? [line.to] : []))
-  const noted = promised.flatMap(({ key, to, failed }) => {
-    return failed === true && to !== undefined && there.has(key) ? [to] : []
+  const noted = promised.flatMap(({ type, key, to, failed }) => {
+    return type === 'answer' && failed === true && to !== undefined && there.has(key) ? [to] : []
   })
   return new Set([...written, ...noted])
+}
+
+/** Reports that are failures, known in the same two ways. */
+function failedReports({ standing, promised }: Case): string[] {
+  const there = new Set(standing.keys)
+  const written = standing.lines.flatMap((line) => {
+    return line.type === 'report' && line.failed === true ? [reportOf(line.to, line.agent)] : []
+  })
+  const noted = promised.flatMap(({ type, key, to, agent, failed }) => {
+    if (type !== 'report' || failed !== true || to === undefined || agent === undefined) return []
+    return there.has(key) ? [reportOf(to, agent)] : []
+  })
+  return unique([...written, ...noted])
 }
 
 /** How many sub-agents each answer asked for; by the file, or for what a compaction took out by the log. */
@@ -205,6 +227,7 @@ export function problemsOf({ session, messages, answers, lines, reports }: Sessi
     [lines.unknown, 'lines that nobody can have written'],
     [reports.missing, 'reports of sub-agents that are missing'],
     [reports.doubled, 'reports of sub-agents that stand there more than once'],
+    [reports.failed, 'reports of sub-agents that are failures'],
   ]
   return found
     .filter(([names]) => names.length > 0)

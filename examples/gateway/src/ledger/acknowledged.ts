@@ -118,7 +118,7 @@ function aboutRun(line: Line): Pick<AcknowledgedLine, 'to' | 'agent' | 'agents' 
     case 'answer':
       return { to: line.to, agents: line.agents, ...(line.failed === true && { failed: true }) }
     case 'report':
-      return { to: line.to, agent: line.agent }
+      return { to: line.to, agent: line.agent, ...(line.failed === true && { failed: true }) }
     case 'note':
     case 'resumed':
       return { to: line.to }

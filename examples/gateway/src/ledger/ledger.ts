@@ -1,5 +1,10 @@
-// What became of everything: the files as they stand, compared with what clients sent and what the program promised. It
-// uses nothing of the program but the shape of a line, so that no fault of the program can hide itself here.
+// What became of everything: the files as they stand, compared with what was sent and what the program promised. Whoever
+// was promised a message, a client, the command line or a job, is to find it there, and to be answered.
+//
+// It uses nothing of the program but the shape of a line, so that no fault of the program can hide itself here, except in
+// two places. It takes a summary's word for what a compaction took out: that it was there, and which messages it answered.
+// And the time that a session took to answer again ends where the answer's line was stamped, which is just before it was
+// written: what the writing of that one line took is not in it.
 //
 // It may be made while others write: then what is under way may seem to be missing, or half there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -15,6 +20,7 @@ export interface Evidence {
   readonly folder: string
   /** What processes acknowledged (acknowledged.ts). One that is not there has nothing in it. */
   readonly logs: readonly string[]
+  /** By clients. Of messages that others wrote the logs tell. */
   readonly sent: readonly Sent[]
   /** Only this one is spoken of. */
   readonly session?: string
@@ -53,12 +59,12 @@ export class Ledger {
     const promises = logs.flatMap(readLog)
     const promised = promises.filter(isLinePromise)
     const named = sessionsOf(folder, sent, promised).filter((session) => only === undefined || session === only)
-    const cases = named.map((session) => ({
-      session,
-      standing: readStanding(folder, session),
-      sent: sent.filter((message) => message.session === session),
-      promised: promised.filter((line) => line.session === session),
-    }))
+    const cases = named.map((session) => {
+      const its = promised.filter((line) => line.session === session)
+      const told = sent.filter((message) => message.session === session)
+      const standing = readStanding(folder, session)
+      return { session, standing, sent: [...told, ...sentByOthers(its, told)], promised: its }
+    })
     const shared = repeated(cases.flatMap(({ standing }) => unique(standing.keys)))
     this.sessions = cases.map((one) => accountOf(one, shared))
     this.answers = cases.flatMap(timedAnswers)
@@ -149,6 +155,14 @@ function promiseOf(text: string): Acknowledged[] {
 
 function isLinePromise(promise: Acknowledged): promise is AcknowledgedLine {
   return 'key' in promise
+}
+
+/** Messages that were promised to somebody who is no client. */
+function sentByOthers(promised: readonly AcknowledgedLine[], sent: readonly Sent[]): Sent[] {
+  const known = new Set(sent.map(({ key }) => key))
+  const others = promised.filter(({ type, key }) => type === 'message' && !known.has(key))
+  const once = new Map(others.map((message) => [message.key, message]))
+  return [...once.values()].map(({ session, key, at }) => ({ session, key, at, acknowledged: true }))
 }
 
 /** Those that have a file, and those that should. */

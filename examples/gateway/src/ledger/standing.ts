@@ -1,8 +1,9 @@
-// What stands in a transcript, by its bytes: with plain file functions, without a lock, and without a word of the program's.
+// What stands in a transcript, by its bytes: with plain file functions, without a lock, and with nothing of the
+// program's but the shape of a line.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { reportOf, type Line } from '../lines.js'
+import { isLine, reportOf, type Line } from '../lines.js'
 
 /** Summaries are resolved: what a compaction took out counts as there, in the place of its summary. */
 export interface Standing {
@@ -84,34 +85,4 @@ function lineOf(bytes: Uint8Array): Line | null {
   } catch {
     return null
   }
-}
-
-function isLine(value: unknown): value is Line {
-  if (typeof value !== 'object' || value === null) return false
-  const { type, key, at, by, text, to, from, agent, agents, failed, ...rest }: Record<string, unknown> = { ...value }
-  if (!areTexts([key, by]) || typeof at !== 'number') return false
-  switch (type) {
-    case 'message':
-      return areTexts([text])
-    case 'answer':
-      return areTexts([to, text]) && isCount(agents) && (failed === undefined || failed === true)
-    case 'report':
-      return areTexts([to, text]) && isCount(agent)
-    case 'note':
-      return areTexts([to, text])
-    case 'resumed':
-      return areTexts([to, from])
-    case 'summary':
-      return areTexts([text]) && [rest.keys, rest.messages, rest.answers, rest.reports].every(areTexts)
-    default:
-      return false
-  }
-}
-
-function areTexts(values: unknown): boolean {
-  return Array.isArray(values) && values.every((value) => typeof value === 'string')
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0
 }
