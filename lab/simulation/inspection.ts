@@ -1,8 +1,10 @@
 // What must be true after each step, and at the end: what is visible agrees with the model, and the system has a lock for what
 // lasts and none for what does not.
+import { getEventListeners } from 'node:events'
+
 import { Owner } from '../../src/owner.js'
 import type { FakeLease } from '../../test/helpers/fake-kernel.js'
-import type { Claim } from '../../test/helpers/reference-model.js'
+import type { Claim, Wish } from '../../test/helpers/reference-model.js'
 import { PATHS } from './steps.js'
 import type { Process, World } from './world.js'
 
@@ -37,8 +39,9 @@ export function inspectEnd({ model, system, processes }: World): void {
     const left = [queuesByPath.size, detachedQueues.size, waits.size, arrivals.size].join()
     if (left !== '0,0,0,0') model.violate(`queues, detached queues, waits, arrivals of ${name} are left: ${left}`)
     if (loop.pendingTimers > 0) model.violate(`${loop.pendingTimers} timers of ${name} are left`)
-    for (const { owner, label } of owners) {
+    for (const { owner, label, controller } of owners) {
       const { holds, waits } = Owner.stateOf(owner)
+      if (getEventListeners(controller.signal, 'abort').length > 0) model.violate(`${label} listens to its signal`)
       if (holds.size + waits.size > 0) model.violate(`${label} keeps ${holds.size} holds and ${waits.size} waits`)
     }
   }
@@ -86,17 +89,20 @@ function inspectProcess(world: World, process: Process, claims: readonly Claim[]
 
 function checkWanted(
   { model, system }: World,
-  { inode, state }: FakeLease,
+  { inode, state, limit }: FakeLease,
   what: string,
   claims: readonly Claim[],
-  wishes: readonly { readonly path: string }[],
+  wishes: readonly Wish[],
 ): void {
   if (state === 'held' && claims.some((claim) => claim.inode === inode && (model.keeps(claim) || model.lingers(claim))))
     return
   // A lock is kept for those who are next, and a path that was replaced may have stood for any file of its group.
   const paths = PATHS.filter((path) => system.inodeOf(`${path}.hold`) === inode)
-  const wanted = wishes.some((wish) => paths.length === 0 || paths.some((path) => model.related({ path }, wish)))
-  if (!wanted) model.violate(`P5: ${what} is left for nobody`)
+  const wanted = wishes.filter((wish) => paths.length === 0 || paths.some((path) => model.related({ path }, wish)))
+  if (wanted.length === 0) model.violate(`P5: ${what} is left for nobody`)
+  // Once granted it would lie there until its limit, if the event loop were blocked.
+  const latest = Math.max(...wanted.map(({ asked, timeout }) => asked + timeout))
+  if (state === 'waiting' && limit > latest + 1e-6) model.violate(`P5: ${what} may outlast those who wait for it`)
 }
 
 /** Who holds nothing and waits for nothing keeps nothing: no queue, no wait, no timer. */

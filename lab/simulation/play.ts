@@ -222,6 +222,7 @@ class Play {
     const { system, model } = world
     world.log('finish')
     this.programs.finishing = true
+    await this.drain()
     system.threads = Infinity
     system.watchdogSleeps = false
     for (let round = 0; round < 200 && (model.wishes.size > 0 || model.remaining().length > 0); round++) {

@@ -1,6 +1,8 @@
 // What programs do: they ask for locks, and act on what they hold, also in the middle of something else.
 //
 // The model is told of each call before it is made.
+import { getEventListeners } from 'node:events'
+
 import { deliverEvents } from '../../src/channels.js'
 import { acquireAll } from '../../src/coordination/acquire-all.js'
 import type { HoldState } from '../../src/coordination/hold-state.js'
@@ -148,17 +150,26 @@ export class Programs {
     const answered = new Promise<HoldState>((resolve, reject) => {
       tracedAcquire(process.coordinator, request, resolve, reject)
     })
+    const { controller } = caller
     answered.then(
       (state) => {
         this.judge.settled(id, 'granted')
+        this.checkListeners(id, controller)
         this.watchSignal(id, state)
         this.react(caller, caller.ask.then, id)
       },
       () => {
         this.judge.settled(id, 'refused')
+        this.checkListeners(id, controller)
         this.react(caller, caller.ask.then, null)
       },
     )
+  }
+
+  /** Who was answered listens to his signal no more. */
+  private checkListeners(id: string, controller: AbortController | null): void {
+    if (controller === null || getEventListeners(controller.signal, 'abort').length === 0) return
+    this.model.violate(`${id} was answered and listens to its signal`)
   }
 
   private tryNow(ask: Extract<Call, { do: 'try' }>): void {
