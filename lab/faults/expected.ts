@@ -27,6 +27,8 @@ const repeated: Row = (error) => (error === 'EINTR' ? 'nothing' : 'refused')
 const TAKING: Record<string, Row> = {
   // What the filesystem is, by a second opinion that may be missing.
   statfs: ignored,
+  // Of which file the kernel's list of locks speaks, for the processes that an error or inspect() names.
+  statx: ignored,
   // The creator of a file may be about to give it to us: EACCES is asked again.
   open: (error, lasting) => (error === 'EACCES' && !lasting ? 'nothing' : repeated(error, lasting)),
   create: repeated,

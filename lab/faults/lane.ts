@@ -28,6 +28,19 @@ export class Lane {
     })
   }
 
+  /** With strace around it, which writes down what the kernel sees. */
+  static async traced(library: string, folder: string, log: string): Promise<Lane> {
+    mkdirSync(folder)
+    const place = makePlace(library, folder)
+    // For what it starts, not for itself.
+    const names = ['LD_PRELOAD', 'HOLDFAST_LAB_FAULTS', 'HOLDFAST_LAB_FOLDER', 'HOLDFAST_LAB_MOUNTS']
+    const environment = names.flatMap((name) => ['-E', `${name}=${place.env[name] ?? ''}`])
+    const execArgv = ['-f', '-y', '-o', log, '-e', 'trace=%file,%desc,%process', ...environment, process.execPath]
+    const child = fork(SUBJECT, { execPath: 'strace', execArgv })
+    await once(child, 'message')
+    return new Lane(child, place.folder)
+  }
+
   static async start(library: string, folder: string): Promise<Lane> {
     mkdirSync(folder)
     const place = makePlace(library, folder)

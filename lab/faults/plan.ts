@@ -10,6 +10,9 @@ const STORM = 50
 
 const FOR_EVER = 0
 
+/** Instead of a call's number: none fails, and all are told. */
+export const LISTING = -1
+
 /** What may fail of one call: an error, once or from then on; a part of a transfer; a thread. */
 const KINDS: readonly Pick<Task, 'family' | 'error' | 'times' | 'most'>[] = [
   ...ERRORS.flatMap((error) => [

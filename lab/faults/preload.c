@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -136,17 +137,54 @@ static size_t part_of(size_t size, const char* call, int fd) {
   return size < most ? size : most;
 }
 
+// Libraries that asked for something so far. They are never unloaded; to ask the C library each time would take long.
+struct module {
+  uintptr_t begin, end;
+  int is_addon;
+};
+static struct module modules[64];
+static int module_count;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+struct search {
+  uintptr_t address;
+  struct module found;
+};
+
+static int look_at(struct dl_phdr_info* info, size_t size, void* memory) {
+  (void)size;
+  struct search* search = memory;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)* part = &info->dlpi_phdr[i];
+    const uintptr_t begin = info->dlpi_addr + part->p_vaddr, end = begin + part->p_memsz;
+    if (part->p_type != PT_LOAD || search->address < begin || search->address >= end) continue;
+    static const char ending[] = "holdfast.node";
+    const size_t length = strlen(info->dlpi_name), tail = sizeof(ending) - 1;
+    const int is_addon = length >= tail && strcmp(info->dlpi_name + length - tail, ending) == 0;
+    search->found = (struct module){begin, end, is_addon};
+    return 1;
+  }
+  return 0;
+}
+
+static int is_addon(const void* caller) {
+  struct search search = {(uintptr_t)caller, {0, 0, 0}};
+  pthread_mutex_lock(&mutex);
+  for (int i = 0; i < module_count; ++i) {
+    if (search.address < modules[i].begin || search.address >= modules[i].end) continue;
+    pthread_mutex_unlock(&mutex);
+    return modules[i].is_addon;
+  }
+  if (dl_iterate_phdr(look_at, &search) != 0 && module_count < 64) modules[module_count++] = search.found;
+  pthread_mutex_unlock(&mutex);
+  return search.found.is_addon;
+}
+
 // Whether it is the addon that asks: Node's own threads and memory are not the lock side.
 static int addon_fails(int family, const char* call, const void* caller) {
   if (!counts(family)) return 0;
   const int error = errno;
-  Dl_info info;
-  static const char ending[] = "holdfast.node";
-  int answer = 0;
-  if (dladdr(caller, &info) != 0 && info.dli_fname != NULL) {
-    const size_t size = strlen(info.dli_fname), tail = sizeof(ending) - 1;
-    answer = size >= tail && strcmp(info.dli_fname + size - tail, ending) == 0 && fails(call, "");
-  }
+  const int answer = is_addon(caller) && fails(call, "");
   errno = error;
   return answer;
 }
@@ -200,6 +238,30 @@ OF_PATH(statfs, "statfs", statfs)
 OF_PATH(stat64, "stat", stat64)
 OF_PATH(lstat64, "lstat", stat64)
 OF_PATH(statfs64, "statfs", statfs64)
+#endif
+
+// Node asks for what statx() tells by the call's number.
+long syscall(long number, ...);
+long syscall(long number, ...) {
+  static long (*real)(long, ...);
+  if (real == NULL) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+  va_list list;
+  va_start(list, number);
+  const long a = va_arg(list, long), b = va_arg(list, long), c = va_arg(list, long);
+  const long d = va_arg(list, long), e = va_arg(list, long), f = va_arg(list, long);
+  va_end(list);
+#if defined(SYS_statx)
+  if (number == SYS_statx && path_fails("statx", (const char*)b)) return -1;
+#endif
+  return real(number, a, b, c, d, e, f);
+}
+
+#if defined(__GLIBC__)
+int statx(int at, const char* path, int flags, unsigned int mask, struct statx* status);
+int statx(int at, const char* path, int flags, unsigned int mask, struct statx* status) {
+  REAL(statx);
+  return path_fails("statx", path) ? -1 : real(at, path, flags, mask, status);
+}
 #endif
 
 ssize_t readlink(const char* path, char* destination, size_t size) {

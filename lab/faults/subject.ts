@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { acquire, type Hold } from 'holdfast'
 
 import { expected } from './expected.js'
+import { LISTING } from './plan.js'
 import { Faults, type ErrorName, type Family, type Fault } from './faults.js'
 import { FIRST, OPERATIONS, type Operation } from './operations.js'
 import { Peer } from './peer.js'
@@ -19,7 +20,7 @@ export interface Task {
   /** 0: all from the first one on. */
   readonly times: number
   readonly most: number
-  /** This one call alone, in a process that has done nothing yet; 0: each. */
+  /** This one call alone, in a process that has done nothing yet; 0: each; LISTING: none, and each call is a case. */
   readonly only: number
 }
 
@@ -63,6 +64,7 @@ class Subject {
   async sweep({ operation: name, distant, family, error, times, most, only }: Task): Promise<Case[]> {
     const operation = [FIRST, ...OPERATIONS].find((one) => one.name === name)
     if (operation === undefined) throw new Error(`there is no operation ${name}`)
+    if (only === LISTING) return await this.list(operation, distant)
     if (only > 0) {
       this.open = descriptors()
       this.threads = threads() + 1 // the watchdog
@@ -77,6 +79,12 @@ class Subject {
       cases.push(result)
     }
     throw new Error(`${name}: more than ${MOST} calls`)
+  }
+
+  private async list(operation: Operation, distant: boolean): Promise<Case[]> {
+    const fault: Fault = { family: 'files', at: 0, times: 0, error: 'EIO' }
+    await this.attempt(operation, distant, fault, false)
+    return this.faults.calls.map((call, index) => ({ at: index + 1, call, came: 'done', problem: null, freed: 0 }))
   }
 
   /** What a process has that has done the operation once: from then on it must stay so. */

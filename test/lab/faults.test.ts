@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
 import { missing } from '../helpers/capabilities.js'
 
 const PROGRAM = fileURLToPath(new URL('../../lab/dist/faults/run.js', import.meta.url))
+const WITNESS = fileURLToPath(new URL('../../lab/dist/faults/witness.js', import.meta.url))
 
 const compiled = { name: 'the compiled lab (npm run compile:lab)', there: existsSync(PROGRAM) }
 
@@ -32,3 +33,13 @@ test.skipIf(missing(compiled))(
     expect(Number(passed)).toBeGreaterThan(400)
   },
 )
+
+test.skipIf(missing(compiled))('faults may happen at every call that the kernel sees', { timeout: 120_000 }, () => {
+  const { stdout, status } = spawnSync(process.execPath, [WITNESS], { encoding: 'utf8' })
+  const [skipped] = /^skipped: .*$/m.exec(stdout) ?? []
+  if (skipped !== undefined) console.log(skipped)
+  expect({ failures: stdout.split('\n').filter((line) => line.startsWith('FAILED')), status }).toEqual({
+    failures: [],
+    status: 0,
+  })
+})
