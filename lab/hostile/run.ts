@@ -1,6 +1,6 @@
 // Plays every case as root and as a user without rights: `node lab/dist/hostile/run.js [--only TEXT] [--holes]`.
 // Prints how each ended; exits with 1 if one did not end as it must.
-import { lstatSync } from 'node:fs'
+import { lstatSync, readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
 import type { Case } from './case.js'
@@ -15,10 +15,12 @@ const { values } = parseArgs({ options: { only: { type: 'string' }, holes: { typ
 const SHARED = ['/dev/zero', '/dev/null', '/dev/full', '/dev/random', '/dev/tty', '/proc', '/']
 
 function sharedState(): string {
-  return SHARED.map((path) => {
+  const made = readdirSync('/dev').filter((name) => name.includes('.hold'))
+  const states = SHARED.map((path) => {
     const { mode, uid, gid, rdev } = lstatSync(path)
     return `${path} ${mode.toString(8)} ${uid} ${gid} ${rdev}`
-  }).join('\n')
+  })
+  return [...states, ...made].join('\n')
 }
 
 function inOneLine(text: string): string {
