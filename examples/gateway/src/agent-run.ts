@@ -15,6 +15,9 @@ export async function work(task: Task, turn: Turn, place: Place, shared: Files, 
     const conversation = Conversation.of(await files.read())
     if (conversation.isReported(task)) return
     const { to, agent } = task
+    if (turn.recoveredFrom !== null) {
+      await turn.append({ ...stamp(lane.label), type: 'resumed', to, from: turn.recoveredFrom })
+    }
     const think = (text: string) => provider.reply({ session, text, lines: conversation.lines }, lane.signal)
     const note = (text: string) => turn.append({ ...stamp(lane.label), type: 'note', to, text })
 
@@ -36,7 +39,13 @@ export async function work(task: Task, turn: Turn, place: Place, shared: Files, 
 export async function abandon(task: Task, turn: Turn, { files }: Place, reason: unknown, lane: Lane) {
   try {
     if (Conversation.of(await files.read()).isReported(task)) return
-    await turn.append({ ...stamp(lane.label), type: 'report', ...task, text: `Not done: ${textOf(reason)}` })
+    await turn.append({
+      ...stamp(lane.label),
+      type: 'report',
+      ...task,
+      text: `Not done: ${textOf(reason)}`,
+      failed: true,
+    })
   } finally {
     turn.end()
   }

@@ -22,8 +22,7 @@ export class Client {
   private readonly name: string
   private readonly url: () => string
   private readonly closing = new AbortController()
-  /** The last of each session: the next one is sent when it has been answered for. */
-  private readonly last = new Map<string, Promise<void>>()
+  private readonly under = new Set<Promise<void>>()
 
   constructor(name: string, url: () => string) {
     this.name = name
@@ -32,20 +31,21 @@ export class Client {
 
   /**
    * Resolves when the gateway has answered for the message, either way. While there is no gateway it is sent again and again,
-   * with the same id. Messages of one session go one after another.
+   * with the same id. Nobody waits for anybody else: messages that are sent at once may come in any order.
    */
-  send(session: string, text: string): Promise<Sent> {
+  async send(session: string, text: string): Promise<Sent> {
     const sent: Sent = { session, text, key: `${this.name}-${this.sent.length}`, at: Date.now(), acknowledged: false }
     this.sent.push(sent)
-    const before = this.last.get(session) ?? Promise.resolve()
-    const done = before.then(() => this.deliver(sent))
-    this.last.set(session, done)
-    return done.then(() => sent)
+    const delivery = this.deliver(sent)
+    this.under.add(delivery)
+    await delivery
+    this.under.delete(delivery)
+    return sent
   }
 
   /** Resolves when every message has been answered for. */
   async settled(): Promise<void> {
-    await Promise.all(this.last.values())
+    await Promise.all(this.under)
   }
 
   /** Gives up what the gateway has not answered for, and sends nothing more. */

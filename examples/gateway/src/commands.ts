@@ -21,8 +21,8 @@ interface Here {
   readonly provider: Provider
 }
 
-/** Milliseconds that one answer may take here. */
-const LANE_TIMEOUT = 60_000
+/** Milliseconds that one answer may take here, as in a gateway that is not told otherwise. */
+const LANE_TIMEOUT = 120_000
 
 /** One command of the command line. Resolves to what is to be printed, once what it changed is on the device. */
 export async function run([command, session = '', ...words]: readonly string[], here: Here): Promise<string> {

@@ -17,7 +17,7 @@ export interface GatewayOptions {
   readonly log: Log
   /** Milliseconds that a run may take; 120,000 by default. */
   readonly laneTimeout?: number
-  /** Milliseconds between two looks for transcripts that are long; 5,000 by default. */
+  /** Milliseconds between two looks for transcripts that are new or long; 5,000 by default. */
   readonly compactEvery?: number
   /** Lines of a transcript that is long; 64 by default. */
   readonly longAt?: number
@@ -31,7 +31,7 @@ export class Gateway {
   private readonly around: Surroundings
   private readonly opening = new Map<string, Promise<Session>>()
   private readonly sessions = new Map<string, Session>()
-  private readonly watcher: FSWatcher
+  private readonly watcher: FSWatcher | null
   private readonly background: NodeJS.Timeout
   private closed: Promise<void> | null = null
 
@@ -47,9 +47,8 @@ export class Gateway {
       main: new Lanes('lane=main', lanes),
       agents: new Lanes('lane=session:agent', lanes),
     }
-    this.watcher = watch(folder, (_event, name) => this.notice(name))
-    this.watcher.on('error', (error) => log('folder not watched', { error: textOf(error) }))
-    this.background = setInterval(() => void this.compact(), options.compactEvery ?? 5_000)
+    this.watcher = this.watch()
+    this.background = setInterval(() => void this.tidy(), options.compactEvery ?? 5_000)
   }
 
   /** Goes on with what the last process has left: every session whose transcript is there. */
@@ -99,9 +98,19 @@ export class Gateway {
     return this.closed
   }
 
+  /** So sessions of other processes are noticed at once. Without it they are noticed in the background. */
+  private watch(): FSWatcher | null {
+    const failed = (error: unknown): void => this.around.log('folder not watched', { error: textOf(error) })
+    try {
+      return watch(this.folder, (_event, name) => this.notice(sessionOf(name ?? ''))).on('error', failed)
+    } catch (error) {
+      failed(error)
+      return null
+    }
+  }
+
   /** Another process may have begun a session. */
-  private notice(name: string | null): void {
-    const session = sessionOf(name ?? '')
+  private notice(session: string | null): void {
     if (session !== null && this.closed === null) void this.begin(session)
   }
 
@@ -134,7 +143,13 @@ export class Gateway {
     }
   }
 
-  private async compact(): Promise<void> {
+  private async tidy(): Promise<void> {
+    const { files, log } = this.around
+    const sessions = await files.sessions().catch((error: unknown) => {
+      log('folder not read', { error: textOf(error) })
+      return []
+    })
+    for (const session of sessions) this.notice(session)
     for (const [id, session] of this.sessions) {
       try {
         await session.compact()
@@ -146,7 +161,7 @@ export class Gateway {
 
   private async end(reason: unknown): Promise<void> {
     clearInterval(this.background)
-    this.watcher.close()
+    this.watcher?.close()
     await Promise.allSettled(this.opening.values())
     const closing = Array.from(this.sessions.values(), (session) => session.close())
     this.around.main.close(reason)

@@ -33,6 +33,8 @@ export interface Report extends Written {
   readonly to: string
   readonly agent: number
   readonly text: string
+  /** It could not be done; `text` says why. */
+  readonly failed?: true
 }
 
 /** What a run says on its way. One that is cut off leaves its notes, and the run that follows it says its own. */
@@ -74,4 +76,38 @@ const THIS_PROCESS = `${process.pid}-${Date.now().toString(36)}`
 /** What every line begins with; `by` is its lane. */
 export function stamp(by: string): Written {
   return { key: `${THIS_PROCESS}-${++written}`, at: Date.now(), by: `${process.pid} ${by}` }
+}
+
+/** More sub-agents than any answer asks for. */
+const MOST_AGENTS = 16
+
+/** Anybody may have written in a transcript: what is no line is passed over. */
+export function isLine(value: unknown): value is Line {
+  if (typeof value !== 'object' || value === null) return false
+  const { type, key, at, by, text, to, from, agent, agents, failed, ...lists }: Record<string, unknown> = { ...value }
+  if (!areTexts([key, by]) || typeof at !== 'number' || (failed !== undefined && failed !== true)) return false
+  switch (type) {
+    case 'message':
+      return areTexts([text])
+    case 'answer':
+      return areTexts([to, text]) && isCount(agents)
+    case 'report':
+      return areTexts([to, text]) && isCount(agent)
+    case 'note':
+      return areTexts([to, text])
+    case 'resumed':
+      return areTexts([to, from])
+    case 'summary':
+      return areTexts([text]) && [lists['keys'], lists['messages'], lists['answers'], lists['reports']].every(areTexts)
+    default:
+      return false
+  }
+}
+
+function areTexts(values: unknown): boolean {
+  return Array.isArray(values) && values.every((value) => typeof value === 'string')
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= MOST_AGENTS
 }

@@ -7,7 +7,7 @@ const TRANSCRIPT = '.jsonl'
 
 /** Names of sessions are names of files: nothing in them leads out of the folder, or means something to a system. */
 export function isSession(name: string): boolean {
-  return /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/.test(name)
+  return /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/.test(name) && !/^(?:con|prn|aux|nul|com\d|lpt\d)$/.test(name)
 }
 
 export function transcriptOf(folder: string, session: string): string {

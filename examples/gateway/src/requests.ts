@@ -19,11 +19,18 @@ export class RequestError extends Error {
 const LONGEST_BODY = 64 * 1024
 const LONGEST_KEY = 128
 
-/** The gateway speaks for whoever runs it: pages of other sites, which a browser could make ask, are refused. */
+/**
+ * The gateway speaks for whoever runs it. Pages of other sites, which his browser could make ask, are refused: those that came
+ * by a name of theirs for this machine, and those that ask from their own.
+ */
 export function refuseStrangers({ headers }: IncomingMessage): void {
-  if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(headers.host ?? '')) {
+  const { host = '', origin } = headers
+  if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)) {
     throw new RequestError(421, 'BAD_HOST', 'Expected a Host of 127.0.0.1 or localhost')
   }
+  const site = headers['sec-fetch-site'] ?? 'none'
+  const isOwn = (origin ?? `http://${host}`) === `http://${host}` && (site === 'none' || site === 'same-origin')
+  if (!isOwn) throw new RequestError(403, 'BAD_ORIGIN', 'Expected no request of another site')
 }
 
 export function sessionIn(text: string): string {

@@ -35,7 +35,9 @@ export async function answer(message: Message, turn: Turn, { session, path, file
     const { text, tools, agents } = await means.provider.reply(prompt, lane.signal)
     const note = (text: string) => turn.append({ ...stamp(lane.label), type: 'note', to: message.key, text })
     for (const name of tools) {
-      const cleanUp = await means.tools[name]?.({ lane, path, note })
+      const tool = Object.hasOwn(means.tools, name) ? means.tools[name] : undefined
+      if (tool === undefined) await note(`There is no tool ${JSON.stringify(name)}`)
+      const cleanUp = await tool?.({ lane, path, note })
       if (cleanUp !== undefined) cleanUps.push(cleanUp)
     }
     await turn.append({ ...stamp(lane.label), type: 'answer', to: message.key, text, agents })

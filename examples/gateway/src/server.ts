@@ -11,6 +11,7 @@ import { GatewayClosedError, type Gateway } from './gateway.js'
 import { textOf, type Log } from './log.js'
 import type { Page } from './page/routes.js'
 import { messageIn, refuseStrangers, RequestError, sessionIn } from './requests.js'
+import { KeyTakenError } from './session.js'
 
 export interface Listening {
   readonly url: string
@@ -84,6 +85,7 @@ async function answerOf(
 
 function refusalOf(error: unknown): { status: number; code: string } {
   if (error instanceof RequestError) return error
+  if (error instanceof KeyTakenError) return { status: 409, code: 'ID_TAKEN' }
   if (error instanceof GatewayClosedError) return { status: 503, code: error.code }
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'NOT_WRITTEN'
   return { status: 503, code }

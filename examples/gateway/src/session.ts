@@ -1,5 +1,6 @@
 // One session. Its queue of messages is its transcript: what any process has written there, and nobody has answered, is
 // answered in order. So nothing is lost with a process, and nothing is dropped: there is no other queue.
+import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import { abandon, work } from './agent-run.js'
@@ -20,6 +21,22 @@ export interface Surroundings extends Means {
   readonly longAt: number
 }
 
+interface Known {
+  /** Its digest; null for one that a compaction has taken out. */
+  readonly text: string | null
+  /** Settled when it stands in the file. */
+  readonly written: Promise<void>
+}
+
+/** Somebody sent another message with the same key. */
+export class KeyTakenError extends Error {
+  override readonly name = 'KeyTakenError'
+
+  constructor(key: string) {
+    super(`There is another message with the id ${JSON.stringify(key)}`)
+  }
+}
+
 type Run = (turn: Turn, lane: Lane) => Promise<void>
 type GiveUp = (reason: unknown, turn: Turn, lane: Lane) => Promise<void>
 
@@ -35,29 +52,31 @@ export class Session {
   readonly place: Place
   private readonly around: Surroundings
   private readonly closing = new AbortController()
-  /** Messages of this gateway's clients and of the file, by their keys: settled when they stand there. */
-  private readonly messages = new Map<string, Promise<void>>()
+  /** Messages of this gateway's clients and of the file, by their keys. */
+  private readonly messages = new Map<string, Known>()
   private conversation = new Conversation()
   private readonly assigned = new Set<string>()
   private readonly ended: Promise<unknown>
   private readonly delegated = new Set<Promise<void>>()
   private compacting = false
-  private counted = true
+  /** So many answers the store knows of. */
+  private counted = 0
   private counting: Promise<void> | null = null
   private looking = false
   private tell: () => void = () => {}
 
-  private constructor(place: Place, around: Surroundings, known: Iterable<string>) {
+  private constructor(place: Place, around: Surroundings, lines: readonly Line[]) {
     this.place = place
     this.around = around
-    for (const key of known) this.messages.set(key, WRITTEN)
+    for (const key of Conversation.of(lines).messages) this.messages.set(key, { text: null, written: WRITTEN })
+    for (const line of lines) this.know(line)
     this.ended = Promise.all([this.follow(), this.answerAll()])
   }
 
   static async open(place: Place, around: Surroundings): Promise<Session> {
     const from = place.files.cutOff()
     if (from !== null) around.log('run was cut off', { session: place.session, from })
-    return new Session(place, around, Conversation.of(await place.files.read()).messages)
+    return new Session(place, around, await place.files.read())
   }
 
   get state() {
@@ -66,14 +85,14 @@ export class Session {
     return { answered, unanswered: waiting, oldest, agents }
   }
 
-  /** Resolves when the message is on the device. One that is sent again, for nobody acknowledged it, is written once. */
+  /**
+   * Resolves when the message is on the device. One that is sent again, for nobody acknowledged it, is written once; another
+   * text with a key that is there is refused.
+   */
   accept(key: string, text: string): Promise<void> {
     const known = this.messages.get(key)
-    if (known !== undefined) return known
-    const written = this.place.files.append({ ...stamp('http'), type: 'message', key, text })
-    this.messages.set(key, written)
-    written.catch(() => this.messages.delete(key))
-    return written
+    if (known === undefined) return this.take(key, text)
+    return known.text === null || known.text === digestOf(text) ? known.written : Promise.reject(new KeyTakenError(key))
   }
 
   /** In the background, beside everything else. */
@@ -109,21 +128,33 @@ export class Session {
     const { session, files } = this.place
     while (!this.isClosing()) {
       try {
-        for await (const line of files.follow(this.closing.signal)) this.take(line)
+        this.read(null)
+        for await (const line of files.follow(this.closing.signal)) this.read(line)
       } catch (error) {
         if (this.isClosing()) return
         this.around.log('not followed', { session, error: textOf(error) })
-        this.take(null)
         await this.pause(LONGEST_PAUSE)
       }
     }
   }
 
-  private take(line: Line | null): void {
+  private take(key: string, text: string): Promise<void> {
+    const written = this.place.files.append({ ...stamp('http'), type: 'message', key, text })
+    this.messages.set(key, { text: digestOf(text), written })
+    written.catch(() => this.messages.delete(key))
+    return written
+  }
+
+  private read(line: Line | null): void {
     if (line === null) this.conversation = new Conversation()
     else this.conversation.add(line)
-    if (line?.type === 'message' && !this.messages.has(line.key)) this.messages.set(line.key, WRITTEN)
+    if (line !== null) this.know(line)
     this.look()
+  }
+
+  private know(line: Line): void {
+    if (line.type !== 'message' || (this.messages.get(line.key)?.text ?? null) !== null) return
+    this.messages.set(line.key, { text: digestOf(line.text), written: WRITTEN })
   }
 
   private async answerAll(): Promise<void> {
@@ -148,6 +179,7 @@ export class Session {
     setImmediate(() => {
       this.looking = false
       this.assign()
+      this.count()
       this.tell()
     })
   }
@@ -177,7 +209,7 @@ export class Session {
     const { session, files } = this.place
     let failures = 0
     let reason: unknown
-    while (!this.isClosing()) {
+    for (let tries = 0; !this.isClosing(); tries++) {
       const attempt = { begun: false }
       try {
         await lanes.run(session, async (lane) => {
@@ -199,7 +231,7 @@ export class Session {
           failures++
         }
       }
-      await this.pause(Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE))
+      await this.pause(Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE))
     }
     return false
   }
@@ -218,24 +250,27 @@ export class Session {
    * all answers that come while another one is under way.
    */
   private count(): void {
-    this.counted = false
-    this.counting ??= this.countAll().finally(() => {
-      this.counting = null
-    })
+    if (this.counting === null && this.conversation.answered > this.counted) this.counting = this.countAll()
   }
 
   private async countAll(): Promise<void> {
     const { session } = this.place
-    while (!this.counted && !this.isClosing()) {
-      this.counted = true
+    while (this.conversation.answered > this.counted && !this.isClosing()) {
       const { answered } = this.conversation
       try {
         await this.around.files.update(({ sessions }) => {
           sessions[session] = { ...sessions[session], answered }
         }, this.closing.signal)
+        this.counted = answered
       } catch (error) {
         if (!this.isClosing()) this.around.log('store not updated', { session, error: textOf(error) })
+        await this.pause(LONGEST_PAUSE)
       }
     }
+    this.counting = null
   }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64')
 }

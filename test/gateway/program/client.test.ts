@@ -7,7 +7,6 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Client, randomOf, traffic } from '../../../examples/gateway/src/client.js'
 import { mustStayBlocked } from '../../helpers/must-stay-blocked.js'
 import { until } from '../../helpers/until.js'
-import { Gate } from './model.js'
 
 interface Got {
   readonly path: string
@@ -89,32 +88,22 @@ test('a refusal is an answer: it is not sent again, and the next one is', async 
   expect(got).toHaveLength(2)
 })
 
-test('messages of one session go one after another, beside those of others', async () => {
-  const gate = new Gate()
-  const { got, url } = await fake(async ({ text }) => {
-    if (text === 'one') await gate.opened
-    return TAKEN
-  })
+test('no message waits for another one, of the same session or not', async () => {
+  const { got, url } = await fake(() => new Promise(() => {}))
   const client = opened(url)
-  const first = client.send('a', 'one')
-  const second = client.send('a', 'two')
-  await client.send('b', 'beside')
-  await mustStayBlocked(second)
-  expect(got.map(({ text }) => text).sort()).toEqual(['beside', 'one'])
-  gate.open()
-  await Promise.all([first, second])
-  expect(got.at(-1)?.text).toBe('two')
+  for (const text of ['one', 'two', 'three']) void client.send('a', text)
+  await until('all are under way', () => got.length === 3)
 })
 
 test('closed, it gives up what is under way and what waits, and sends nothing more', async () => {
   const { got, url } = await fake(() => new Promise(() => {}))
   const client = opened(url)
   const sending = [client.send('a', 'one'), client.send('a', 'two')]
-  await until('one is under way', () => got.length === 1)
+  await until('they are under way', () => got.length === 2)
   client.close()
   sending.push(client.send('b', 'three'))
   const sent = await Promise.all(sending)
-  expect([sent.map(({ acknowledged }) => acknowledged), got.length]).toEqual([[false, false, false], 1])
+  expect([sent.map(({ acknowledged }) => acknowledged), got.length]).toEqual([[false, false, false], 2])
 })
 
 test('closed while nobody is there, it stops to try', async () => {

@@ -289,6 +289,23 @@ describe('nothing on disk blocks a start', () => {
     expect(text()).toContain('\n{"type":"mess\n')
   })
 
+  test.each([
+    'null',
+    '[]',
+    '"text"',
+    '{}',
+    '{"type":"summary"}',
+    '{"key":"k","at":1,"by":"b","type":"answer","to":"a","text":"x","agents":1e9}',
+  ])('a line that is JSON and no line of ours is passed over: %s', async (line) => {
+    const folder = scratch()
+    write(folder, 'a', [message('a')])
+    appendFileSync(transcriptOf(folder, 'a'), `${line}\n${JSON.stringify(message('b'))}\n`)
+    await gatewayHere({ folder })
+    const text = () => readFileSync(transcriptOf(folder, 'a'), 'utf8')
+    await until('both are answered', () => text().includes('to says a') && text().includes('to says b'))
+    expect(text()).toContain(`\n${line}\n`)
+  })
+
   test.each(['', '{"sessions":', '[]', '{}', '{"sessions":{},"writers":null}'])(
     'a store with %j in it is put aside, and begins anew',
     async (text) => {

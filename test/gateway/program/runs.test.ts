@@ -1,5 +1,5 @@
 // What becomes of a run that takes too long, fails, or was cut off; and of sub-agents and compactions beside it.
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { acquire, inspect, tryAcquire } from 'holdfast'
@@ -130,6 +130,49 @@ describe('a lane’s time', () => {
   })
 })
 
+describe('what a run holds', () => {
+  test('a tool may lock the transcript with the lane’s owner, and write', async () => {
+    const careful = async ({ lane, path, note }: Use): Promise<undefined> => {
+      await acquire(path, { owner: lane.owner })
+      await note('under the lock')
+    }
+    const here = await gatewayHere({ model: firstTime('careful'), tools: { careful }, laneTimeout: 1_000_000 })
+    await say(here, 'a', 'a')
+    await answered(here.folder, 'a', 'a')
+    expect(here.logged).toEqual([])
+    expect(ofType(linesOf(here.folder, 'a'), 'note').map(({ text }) => text)).toEqual(['under the lock'])
+  })
+
+  test('is lost with the file of its turn: a run writes nothing after somebody has deleted that, and is begun again', async () => {
+    const gate = new Gate()
+    const model: Model = new Model(async ({ text }) => {
+      if (model.times(text) === 1) await gate.opened
+      return {}
+    })
+    const here = await gatewayHere({ model })
+    await say(here, 'a', 'a')
+    await model.asked('says a')
+    rmSync(`${turnOf(here.folder, 'a', 'main')}.hold`)
+    gate.open()
+    await answered(here.folder, 'a', 'a')
+    expect(here.logged.map(({ event, details }) => [event, details['error']])).toEqual([
+      ['run failed', expect.stringContaining('LockLostError')],
+    ])
+    expect([answersOf(here.folder, 'a'), model.times('says a')]).toEqual([['a'], 2])
+  })
+
+  test.each(['toString', 'constructor', '__proto__', 'unheard-of'])(
+    'a tool named %s that is not there is told of, and no more',
+    async (name) => {
+      const here = await gatewayHere({ model: firstTime(name) })
+      await say(here, 'a', 'a')
+      await answered(here.folder, 'a', 'a')
+      expect(here.logged).toEqual([])
+      expect(ofType(linesOf(here.folder, 'a'), 'note').map(({ text }) => text)).toEqual([`There is no tool "${name}"`])
+    },
+  )
+})
+
 describe('a failure', () => {
   test('of the provider is tried again, and answered once it can be', async () => {
     const model: Model = new Model(({ text }) =>
@@ -252,8 +295,8 @@ describe('a run that was cut off', () => {
   test('right after its answer is not run again', async () => {
     const folder = scratch()
     write(folder, 'a', [message('a'), answer('a')])
-    const hold = await acquire(turnOf(folder, 'a', 'main'), { maxHold: 1 })
-    await until('the turn is revoked', () => !hold.held)
+    await acquire(turnOf(folder, 'a', 'main'), { maxHold: 1, keep: true })
+    await until('the turn is revoked', () => inspect(turnOf(folder, 'a', 'main')).state === 'abandoned')
     const here = await gatewayHere({ folder })
     await say(here, 'a', 'b')
     await answered(folder, 'a', 'b')

@@ -25,8 +25,7 @@ interface Served {
   readonly logged: string[]
 }
 
-async function served(model = new Model()): Promise<Served> {
-  const folder = scratch()
+async function served(model = new Model(), folder = scratch()): Promise<Served> {
   const logged: string[] = []
   const log = (event: string): void => void logged.push(event)
   const files = await openFiles(folder)
@@ -79,12 +78,35 @@ const HALF =
 describe('a message', () => {
   test('is answered with 202 and its id, and stands in the file by then; sent again it is the same one', async () => {
     const { folder, service } = await served()
-    for (const round of [1, 2, 3]) {
-      expect(await post(service.url, 'a', 'one', `round ${round}`)).toEqual({ status: 202, body: { id: 'one' } })
+    for (let round = 0; round < 3; round++) {
+      expect(await post(service.url, 'a', 'one', 'text')).toEqual({ status: 202, body: { id: 'one' } })
       expect(messagesOf(folder, 'a')).toEqual(['one'])
     }
     await answered(folder, 'a', 'one')
     expect(answersOf(folder, 'a')).toEqual(['one'])
+  })
+
+  test('with another text and an id that is there is refused, by the next gateway too: it would be dropped without a word', async () => {
+    const { folder, service } = await served()
+    const taken = { status: 409, body: { error: expect.objectContaining({ code: 'ID_TAKEN' }) as unknown } }
+    await post(service.url, 'a', 'one', 'text')
+    expect(await post(service.url, 'a', 'one', 'another')).toEqual(taken)
+    await service.close(new Error('the end'))
+    const next = await served(new Model(), folder)
+    expect(await post(next.service.url, 'a', 'one', 'another')).toEqual(taken)
+    expect((await post(next.service.url, 'a', 'one', 'text')).status).toBe(202)
+    expect(messagesOf(folder, 'a')).toEqual(['one'])
+  })
+
+  test.each([
+    [{ origin: 'http://evil.example' }, 403],
+    [{ 'sec-fetch-site': 'cross-site' }, 403],
+    [{ 'sec-fetch-site': 'same-site' }, 403],
+    [{ 'sec-fetch-site': 'same-origin' }, 200],
+    [{ 'sec-fetch-site': 'none' }, 200],
+  ])('asked for by a page is answered to its own alone: %j answers %i', async (headers, status) => {
+    const { port } = await served()
+    expect((await ask(port, { path: '/state', headers })).status).toBe(status)
   })
 
   test('of any text and with any id comes through as it is', async () => {
@@ -236,7 +258,7 @@ describe('a client that goes wrong', () => {
       )
     })
     socket.destroy()
-    const again = post(service.url, 'a', 'one')
+    const again = post(service.url, 'a', 'one', 'x')
     writer.release()
     expect((await again).status).toBe(202)
     await answered(folder, 'a', 'one')
