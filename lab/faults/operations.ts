@@ -51,8 +51,9 @@ async function heldThere(stage: Stage): Promise<void> {
   await stage.peer.hold(stage.file)
 }
 
-const ended = (hold: Hold): Promise<unknown> => {
-  return hold.signal.aborted ? Promise.resolve() : once(hold.signal, 'abort')
+/** To ask for the signal may end the hold, so it is asked for once. */
+const ended = ({ signal }: Hold): Promise<unknown> => {
+  return signal.aborted ? Promise.resolve() : once(signal, 'abort')
 }
 
 export const OPERATIONS: readonly Operation[] = [

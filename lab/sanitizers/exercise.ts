@@ -48,7 +48,7 @@ async function round(folder: string, workers: number): Promise<void> {
     }
     tryAcquire(join(folder, 'alone'))?.release()
     const limited = await acquire(join(folder, 'limited'), { maxHold: 1 })
-    if (!limited.signal.aborted) await once(limited.signal, 'abort')
+    while (limited.held) await new Promise((resolve) => setTimeout(resolve, 1))
     owner.close('the round is over')
   }
   await Promise.all(threads.map((thread) => thread.terminate()))

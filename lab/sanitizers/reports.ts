@@ -1,6 +1,7 @@
 // What sanitizers reported, and which of it is ours.
 //
-// An error is ours wherever it is found: nothing but the addon is built with a sanitizer. Memory that was not freed is ours if
+// A wrong access is ours wherever it is found: nothing but the addon is built with a sanitizer. A race is ours if the addon
+// is in one of its stacks: of Node's own locks a sanitizer sees only half. Memory that was not freed is ours if
 // the addon is in the stack of its allocation: Node ends without freeing what it has, and so do other programs that a
 // suite starts. No list of suppressions does that: it would also hide what the addon asked for when Node called it.
 import { readdirSync, readFileSync } from 'node:fs'
@@ -15,6 +16,9 @@ export function reportsIn(folder: string): string[] {
 }
 
 function ours(text: string): string[] {
+  if (text.includes('ThreadSanitizer')) {
+    return text.split('==================').filter((report) => report.includes(ADDON))
+  }
   if (!text.includes('LeakSanitizer: detected memory leaks')) return text.trim() === '' ? [] : [text]
   const leaks = text.split('\n\n').filter((block) => LEAK.test(block) && block.includes(ADDON))
   return leaks.length === 0 ? [] : [`LeakSanitizer: detected memory leaks\n${leaks.join('\n\n')}`]

@@ -49,6 +49,9 @@ export const SANITIZERS: Record<SanitizerName, Sanitizer> = {
   },
 }
 
+/** Milliseconds: a suite that does not end has failed. */
+const LONGEST = 900_000
+
 export interface Ended {
   readonly status: number | null
   readonly output: string
@@ -113,6 +116,8 @@ export class Stage {
       env: { ...process.env, NO_COLOR: '1', ...env },
       encoding: 'utf8',
       maxBuffer: 1 << 28,
+      timeout: LONGEST,
+      killSignal: 'SIGKILL',
     } as const
     const { status, stdout, stderr } = spawnSync(program, args, options)
     return { status, output: `${stdout}${stderr}` }
