@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest'
 import type { Sent, SessionAccount } from '../../examples/gateway/src/ledger/account.js'
 import { acknowledging, type Acknowledged } from '../../examples/gateway/src/ledger/acknowledged.js'
 import { Ledger, type Evidence } from '../../examples/gateway/src/ledger/ledger.js'
+import { tamper } from '../../examples/gateway/src/ledger/tamper.js'
 import type { Files, Store } from '../../examples/gateway/src/files.js'
 import type { Answer, Line, Message, Report, Summary } from '../../examples/gateway/src/lines.js'
 import { scratch } from '../helpers/scratch.js'
@@ -162,6 +163,16 @@ test('one session alone can be looked at, with the store', () => {
   ])
   const b = new Ledger({ ...evidence, session: 'b' })
   expect(b.totals).toMatchObject({ messages: { sent: 3, answered: 3 }, lines: { acknowledged: 6, lost: 0 } })
+})
+
+test('a transcript that was tampered with is found to lack its last line', () => {
+  const world = goodWorld()
+  const evidence = written(world)
+  tamper(join(world.folder, 'a.jsonl'))
+  expect(new Ledger(evidence).problems).toEqual([
+    'a: acknowledged lines that are lost: 1 (by-a3-0)',
+    'a: reports of sub-agents that are missing: 1 (a3/0)',
+  ])
 })
 
 test('a transcript of which nobody knows is looked at too', () => {
