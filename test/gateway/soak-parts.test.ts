@@ -7,9 +7,10 @@ import { describe, expect, test } from 'vitest'
 import { Ledger } from '../../examples/gateway/src/ledger/ledger.js'
 import type { Sample } from '../../examples/gateway/src/soak/plot.js'
 import { usageOf } from '../../examples/gateway/src/soak/samples.js'
-import { growths, livesOf, longest } from '../../examples/gateway/src/soak/growth.js'
+import { growths, livesOf, longest, unjudged } from '../../examples/gateway/src/soak/growth.js'
 import { intending, readIntents, sentByIntent } from '../../examples/gateway/src/soak/intents.js'
-import { KINDS, plan } from '../../examples/gateway/src/soak/plan.js'
+import { CALM, KINDS, plan } from '../../examples/gateway/src/soak/plan.js'
+import { soakTable, type SoakResult } from '../../examples/gateway/src/soak/report.js'
 import type { Files } from '../../examples/gateway/src/files.js'
 import type { Line } from '../../examples/gateway/src/lines.js'
 import { missing, procfs } from '../helpers/capabilities.js'
@@ -46,6 +47,26 @@ describe('the plan', () => {
     const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0))
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(60_000 / 8 / 2 - 1)
     expect(new Set(planned.map(({ session }) => session))).toEqual(new Set(sessions))
+  })
+
+  test('leaves a gateway in peace for 70 seconds, once in each five minutes, and goes on with everything else', () => {
+    const { period, from, until } = CALM
+    expect(until - from).toBeGreaterThanOrEqual(70_000)
+    expect(period).toBeLessThanOrEqual(300_000)
+    const ends: number[] = []
+    for (let seed = 0; seed < 20; seed++) {
+      const planned = of(seed)
+      const isEnd = planned.map(({ kind }) => kind === 'kill' || kind === 'end')
+      for (const start of [from, period + from]) {
+        const calm = planned.flatMap(({ at }, index) => {
+          return at >= start && at < start + until - from ? [{ at, isEnd: isEnd[index] }] : []
+        })
+        expect(calm.length).toBeGreaterThan(5)
+        expect(calm.filter((one) => one.isEnd)).toEqual([])
+      }
+      ends.push(isEnd.filter(Boolean).length)
+    }
+    expect(Math.min(...ends)).toBeGreaterThan(3)
   })
 })
 
@@ -85,6 +106,52 @@ describe('growth', () => {
     const unknown = life(120, () => ({ memory: null, descriptors: null, threads: null }))
     expect(found(unknown)).toEqual([])
     expect(longest(livesOf(unknown), 'gateway')?.ends).toEqual({ memory: null, descriptors: null, threads: null })
+  })
+
+  test('that of a process without a life that is long enough is a problem, if it had the time for one', () => {
+    const short = livesOf([...life(59), ...life(300, () => ({ process: 'job' }))])
+    expect(unjudged(short, 300_000)).toEqual(['the growth of the gateway was not judged: no life of 60 s'])
+    expect(unjudged(short, 120_000)).toEqual([])
+    expect(unjudged(livesOf([...life(62), ...life(300, () => ({ process: 'job' }))]), 300_000)).toEqual([])
+  })
+
+  describe('in the report', () => {
+    const totals: SoakResult['totals'] = {
+      messages: { sent: 1, answered: 1, lost: 0 },
+      lines: { acknowledged: 2, lost: 0, doubled: 0, damaged: 0 },
+      updates: { acknowledged: 0, lost: 0 },
+      answers: { doubled: 0, disordered: 0 },
+    }
+    const told = (samples: readonly Sample[]): string => {
+      const lives = livesOf(samples)
+      const rest = { seed: 1, length: 1, totals, others: 0, incidents: {}, kills: 0, longestWait: null }
+      return soakTable({ ...rest, lives, problems: growths(lives) })
+    }
+    const job = (seconds: number) => life(seconds, () => ({ process: 'job' }))
+
+    test('is denied where all was judged', () => {
+      const text = told([...life(90), ...job(90)])
+      expect(text).toMatch(/^growth of the gateway +none$/m)
+      expect(text).toContain('\nNothing was lost, doubled, disordered or damaged, and nothing grew without bound.\n')
+    })
+
+    test('is not denied where a process was not judged, and why is told', () => {
+      const text = told([...life(30), ...job(90)])
+      expect(text).toMatch(/^growth of the gateway +not judged: no life of 60 s$/m)
+      expect(text).toMatch(/^growth of the job +none$/m)
+      expect(text).toContain('\nNothing was lost, doubled, disordered or damaged.\n')
+
+      const unmeasured = () => ({ memory: null, descriptors: null, threads: null })
+      const elsewhere = told([...life(90, unmeasured), ...job(90)])
+      expect(elsewhere).toMatch(/^growth of the gateway +not judged: it was not measured$/m)
+      expect(elsewhere).not.toContain('without bound')
+    })
+
+    test('is told where it was found', () => {
+      const text = told([...life(90, (second) => ({ threads: 10 + second })), ...job(90)])
+      expect(text).toMatch(/^growth of the gateway +too much$/m)
+      expect(text).toMatch(/NOT everything is well:\n {2}gateway, life 1: its threads grew/)
+    })
   })
 
   test('the longest life is found, with what it used at both of its ends', () => {
@@ -139,6 +206,15 @@ describe('what was intended', () => {
     )
     await (await files.open('a')).append(message)
     expect(noted).toEqual([{ session: 'a', key: 'k', at: 1 }])
+  })
+
+  test('and given up while the store is waited for, is given up', async () => {
+    const signals: unknown[] = []
+    const update: Files['update'] = (_change, signal) => Promise.resolve(void signals.push(signal))
+    const { signal } = new AbortController()
+    const files = intending({ ...filesThat(() => Promise.resolve()), update }, join(scratch(), 'intents'))
+    await files.update(() => {}, signal)
+    expect(signals).toEqual([signal])
   })
 
   test('gives what stands in a transcript an author, who is to be answered', () => {

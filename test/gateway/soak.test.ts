@@ -1,7 +1,7 @@
 // The soak, as the program it is: what it says at its end, and what it leaves.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -51,6 +51,8 @@ test(
     const { code, output } = await soak('--minutes', '0.25', '--rate', '60', '--seed', '3', '--out', out)
     expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('Nothing was lost') as string })
     expect(output).toContain('seed 3')
+    expect(output).toContain('not judged: no life of 60 s')
+    expect(output).not.toContain('without bound')
 
     const { version, ok, seed, totals, kills, happened, problems, samples } = jsonIn(out)
     expect({ version, ok, seed, problems }).toEqual({ version: 1, ok: true, seed: 3, problems: [] })
@@ -102,6 +104,50 @@ test(
     expect(existsSync(join(kept, 'sessions', 'alpha.jsonl'))).toBe(true)
     const { ok, totals } = jsonIn(out)
     expect({ ok, lost: totals.lines.lost }).toEqual({ ok: false, lost: 1 })
+  },
+  PATIENCE,
+)
+
+/** Processes that a process has started. */
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return new RegExp(`^PPid:\\s*${parent}$`, 'm').test(readFileSync(`/proc/${pid}/status`, 'latin1'))
+      } catch {
+        return false // it is none, or has ended meanwhile
+      }
+    })
+}
+
+test.skipIf(missing(posix, procfs))(
+  'a gateway and a job that end by themselves end it with 1, though nothing is lost, and it does not wait for them in vain',
+  async () => {
+    const out = scratch()
+    const options = ['--minutes', '60', '--rate', '0.001', '--seed', '1', '--out', out]
+    const child = spawn(process.execPath, [PROGRAM, ...options])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let output = ''
+    let killed: number[] = []
+    child.stdout.on('data', (piece: Buffer) => {
+      output += piece.toString()
+      const told = output.split('of 60.0 min').length - 1
+      if (told > 0 && killed.length === 0) {
+        killed = childrenOf(child.pid ?? -1)
+        for (const pid of killed) process.kill(pid, 'SIGKILL')
+      }
+      if (told > 1) child.kill('SIGINT')
+    })
+    const [code] = (await once(child, 'close')) as [number | null]
+    const kept = /^kept: (.*)$/m.exec(output)?.[1] ?? ''
+    onTestFinished(() => rmSync(kept, { recursive: true, force: true }))
+    expect(killed).toHaveLength(2)
+    const { ok, problems } = jsonIn(out)
+    expect({ code, ok }).toEqual({ code: 1, ok: false })
+    const named = killed.map((pid) => problems.find((problem) => problem.includes(` ${pid} ended with SIGKILL`)))
+    expect(named.map((problem) => problem?.split(' ')[0]).sort()).toEqual(['gateway', 'job'])
+    expect(problems).toHaveLength(2)
   },
   PATIENCE,
 )

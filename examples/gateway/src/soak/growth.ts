@@ -1,5 +1,6 @@
 // Whether a process came to use more and more. A life is judged by its last third against its first one, by the medians, so
 // that a moment with much to do is no growth; and only if it was long enough for that to mean something.
+import { CALM } from './plan.js'
 import type { Sample } from './plot.js'
 
 export type Measure = (typeof MEASURES)[number]
@@ -22,7 +23,10 @@ export interface Ends {
 const MEASURES = ['memory', 'descriptors', 'threads'] as const
 
 /** Milliseconds of a life that is judged. */
-export const LONG_ENOUGH = 60_000
+const LONG_ENOUGH = 60_000
+const NO_LONG_LIFE = `no life of ${LONG_ENOUGH / 1000} s`
+/** What is watched. */
+export const PROCESSES = ['gateway', 'job'] as const
 /** Fewer looks at a life than this say nothing of it. */
 const ENOUGH = 15
 
@@ -65,16 +69,40 @@ export function livesOf(samples: readonly Sample[]): Life[] {
 }
 
 /** One sentence for each life and measure that grew. */
-export function growths(lives: readonly Life[], least = LONG_ENOUGH): string[] {
-  return lives
-    .filter(({ length }) => length >= least)
-    .flatMap(({ process, life, ends }) =>
-      MEASURES.flatMap((measure) => {
-        const its = ends[measure]
-        if (its === null || its.last - its.first <= ALLOWED[measure](its.first)) return []
-        return [`${process}, life ${life}: its ${measure} grew from ${its.first} to ${its.last}`]
-      }),
-    )
+export function growths(lives: readonly Life[]): string[] {
+  return lives.filter(isLong).flatMap(({ process, life, ends }) =>
+    MEASURES.flatMap((measure) => {
+      const its = ends[measure]
+      if (its === null || its.last - its.first <= ALLOWED[measure](its.first)) return []
+      return [`${process}, life ${life}: its ${measure} grew from ${its.first} to ${its.last}`]
+    }),
+  )
+}
+
+/** Why it cannot be said whether a process grew; null if it can. */
+export function whyNotJudged(lives: readonly Life[], process: string): string | null {
+  const long = longOnes(lives, process)
+  if (long.length === 0) return NO_LONG_LIFE
+  const measured = long.some(({ ends }) => MEASURES.some((measure) => ends[measure] !== null))
+  return measured ? null : 'it was not measured'
+}
+
+/**
+ * One sentence for each process that had no life that is judged, in a soak of so many milliseconds that it should have had
+ * one. Where the system does not tell what a process uses, that is nobody's fault.
+ */
+export function unjudged(lives: readonly Life[], length: number): string[] {
+  if (length < CALM.until) return []
+  const without = PROCESSES.filter((process) => longOnes(lives, process).length === 0)
+  return without.map((process) => `the growth of the ${process} was not judged: ${NO_LONG_LIFE}`)
+}
+
+function longOnes(lives: readonly Life[], process: string): Life[] {
+  return lives.filter((life) => life.process === process && isLong(life))
+}
+
+function isLong({ length }: Life): boolean {
+  return length >= LONG_ENOUGH
 }
 
 /** The longest one of a process. */

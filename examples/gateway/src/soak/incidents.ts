@@ -29,6 +29,7 @@ export class Incidents {
   private readonly world: World
   private readonly going = new Set<Promise<void>>()
   private standsBy = false
+  private replaced: Promise<void> = Promise.resolve()
   private isReplacing = false
 
   constructor(world: World) {
@@ -42,7 +43,7 @@ export class Incidents {
       case 'kill':
         return this.replace(() => this.kill())
       case 'end':
-        return this.replace(() => this.endGateway())
+        return this.replace(() => this.tellToEnd())
       case 'stand by':
         return this.standBy()
       case 'stop':
@@ -77,10 +78,9 @@ export class Incidents {
     }
   }
 
-  /** Looks whether the gateway is there. One that has ended without being told to is a fault, and is started again. */
+  /** Looks whether the gateway is there. One that has ended by itself is started again; that it did, the world tells. */
   async look(): Promise<void> {
     if (this.isReplacing || isAlive(this.world.gatewayPid)) return
-    this.problems.push(`the gateway ended by itself, process ${this.world.gatewayPid}`)
     await this.replace(() => Promise.resolve())
   }
 
@@ -90,7 +90,13 @@ export class Incidents {
     await this.world.killStandBy()
   }
 
+  /** The one that is there, or that is being started. */
   async endGateway(): Promise<void> {
+    await this.replaced
+    await this.tellToEnd()
+  }
+
+  private async tellToEnd(): Promise<void> {
     if (await this.world.endGateway(PATIENCE)) return
     this.problems.push(`a gateway that was told to end did not, in ${PATIENCE} ms`)
   }
@@ -100,7 +106,14 @@ export class Incidents {
     await this.world.killGateway()
   }
 
-  private async replace(end: () => Promise<void>): Promise<void> {
+  /** One after another: of two gateways that are started at once, one would wait for the other for ever. */
+  private replace(end: () => Promise<void>): Promise<void> {
+    const done = this.replaced.then(() => this.replaceNow(end))
+    this.replaced = done.catch(() => {})
+    return done
+  }
+
+  private async replaceNow(end: () => Promise<void>): Promise<void> {
     this.isReplacing = true
     try {
       await end()

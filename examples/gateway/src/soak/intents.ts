@@ -23,7 +23,7 @@ export function intending(files: Files, log: string): Files {
       noting(await files.open(session), ({ type, key, at }) => {
         if (type === 'message') appendFileSync(log, `${JSON.stringify({ session, key, at } satisfies Intent)}\n`)
       }),
-    update: (change) => files.update(change),
+    update: (change, signal) => files.update(change, signal),
     browser: (lane) => files.browser(lane),
     close: () => files.close(),
   }

@@ -41,26 +41,43 @@ export const KINDS = [
 
 export type Kind = (typeof KINDS)[number]['kind']
 
+const ENDS_A_LIFE: ReadonlySet<Kind> = new Set(['kill', 'end'])
+
+/**
+ * In each period one stretch in which no gateway is ended, so that one life of it is long enough to be judged. It is there
+ * whatever the length of the soak, and begins when a whole pack was dealt at the usual rate. Milliseconds.
+ */
+export const CALM = { period: 300_000, from: 200_000, until: 280_000 } as const
+
 const PACK = KINDS.flatMap(({ kind, times }) => Array<Kind>(times).fill(kind))
 
 /**
- * Dealt from a shuffled pack, so that all kinds come up in the time that a pack takes. Two of them are never nearer to each
- * other than half of the mean: a message whose run fails three times is answered by a failure, as it should be, and that
- * would not be told from a loss.
+ * Dealt from a shuffled pack, so that all kinds come up in the time that a pack takes; those that end a life are passed over
+ * while it is calm. Two of them are never nearer to each other than half of the mean: a message whose run fails three times
+ * is answered by a failure, as it should be, and that would not be told from a loss.
  */
 export function plan({ seed, length, rate, sessions }: PlanOptions): Planned[] {
   const random = randomOf(seed)
   const between = 60_000 / rate
   const planned: Planned[] = []
   let pack: Kind[] = []
-  for (let at = (between * (1 + random())) / 2; at < length; at += between * (0.5 + random())) {
+  const dealt = (): Kind | undefined => {
     if (pack.length === 0) pack = shuffled(PACK, random)
-    const kind = pack.pop()
+    return pack.pop()
+  }
+  for (let at = (between * (1 + random())) / 2; at < length; at += between * (0.5 + random())) {
+    let kind = dealt()
+    while (isCalm(at) && kind !== undefined && ENDS_A_LIFE.has(kind)) kind = dealt()
     const session = sessions[Math.floor(random() * sessions.length)]
     const chance = random()
     if (kind !== undefined && session !== undefined) planned.push({ at: Math.round(at), kind, session, chance })
   }
   return planned
+}
+
+function isCalm(at: number): boolean {
+  const within = at % CALM.period
+  return within >= CALM.from && within < CALM.until
 }
 
 function shuffled<T>(values: readonly T[], random: () => number): T[] {

@@ -1,7 +1,7 @@
 // What a soak has come to: as a short table for a terminal, and as JSON.
 import type { Totals } from '../ledger/ledger.js'
 import type { Sample } from './plot.js'
-import { LIMITS, longest, type Ends, type Life } from './growth.js'
+import { growths, LIMITS, longest, PROCESSES, whyNotJudged, type Ends, type Life } from './growth.js'
 import type { Kind, Planned } from './plan.js'
 
 export interface SoakResult {
@@ -14,7 +14,7 @@ export interface SoakResult {
   /** How often each happened. */
   readonly incidents: Readonly<Partial<Record<Kind, number>>>
   readonly kills: number
-  /** Of the gateway. */
+  /** Of the gateway, one after another, and of the job. */
   readonly lives: readonly Life[]
   /** Milliseconds, of all locks; null if the gateway has told of none. */
   readonly longestWait: number | null
@@ -59,15 +59,28 @@ export function soakTable(result: SoakResult): string {
     ['incidents', counted.join(', ')],
     ['gateway killed', `${kills} times, in ${lives.filter(isGateway).length} lives`],
     ['longest wait', longestWait === null ? 'not told' : `${Math.round(longestWait)} ms`],
-    ...usageOf(longest(lives, 'gateway')),
-    ...usageOf(longest(lives, 'job')),
+    ...PROCESSES.flatMap((process) => usageOf(longest(lives, process))),
+    ...PROCESSES.map((process): [string, string] => [`growth of the ${process}`, growthOf(result, process)]),
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   const told = rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
+  const grown = hasNotGrown(result) ? ', and nothing grew without bound' : ''
   const verdict = isWell(result)
-    ? ['Nothing was lost, doubled, disordered or damaged, and nothing grew without bound.']
+    ? [`Nothing was lost, doubled, disordered or damaged${grown}.`]
     : ['NOT everything is well:', ...problems.map((problem) => `  ${problem}`)]
   return `${[...told, `allowed is, ${LIMITS}`, '', ...verdict].join('\n')}\n`
+}
+
+/** Only of what was judged it can be said. */
+function hasNotGrown(result: SoakResult): boolean {
+  return PROCESSES.every((process) => growthOf(result, process) === 'none')
+}
+
+function growthOf({ lives }: SoakResult, process: string): string {
+  const why = whyNotJudged(lives, process)
+  if (why !== null) return `not judged: ${why}`
+  const grown = growths(lives.filter((life) => life.process === process))
+  return grown.length === 0 ? 'none' : 'too much'
 }
 
 function isGateway({ process }: Life): boolean {

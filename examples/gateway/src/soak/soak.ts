@@ -7,9 +7,10 @@
 //   --out <folder>  for soak.svg and soak.json; examples/gateway/results by default
 //   --tamper        takes one line out of a transcript before the last look, to see that this does not pass
 //
-// Ends with 1 if anything was lost, doubled, disordered or damaged, or if a process came to use more and more; then the
-// folder with all files and logs is kept.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+// Ends with 1 if anything was lost, doubled, disordered or damaged, if a process ended that nobody asked to, or if one came
+// to use more and more, or could not be judged by that though it had the time; then the folder with all files and logs is
+// kept.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -20,11 +21,12 @@ import { traffic } from '../client.js'
 import { transcriptOf } from '../places.js'
 import { interruption } from '../demo/interruption.js'
 import { Ledger } from '../ledger/ledger.js'
+import { tamper } from '../ledger/tamper.js'
 import { plot, type Mark } from './plot.js'
 import { Progress } from '../demo/progress.js'
 import { ProviderServer } from '../world/provider-server.js'
 import { Sampling } from './samples.js'
-import { growths, livesOf } from './growth.js'
+import { growths, livesOf, unjudged } from './growth.js'
 import { ASKED, Incidents } from './incidents.js'
 import { readIntents, sentByIntent } from './intents.js'
 import { plan, type Kind, type Planned } from './plan.js'
@@ -107,7 +109,7 @@ async function soak(): Promise<SoakResult> {
   clearInterval(shown)
   sampling.end()
   await incidents.endGateway()
-  if (values.tamper) tamper()
+  if (values.tamper) tamper(transcriptOf(world.folder, STRUCK[0]))
   return report(took, sampling)
 }
 
@@ -123,8 +125,9 @@ function tell(at: number): void {
 
 function ledger(): { ledger: Ledger; others: number } {
   const { folder, promises, client } = world
-  const others = sentByIntent(folder, readIntents(world.intents))
-  return { ledger: new Ledger({ folder, logs: promises, sent: [...client.sent, ...others] }), others: others.length }
+  const intended = sentByIntent(folder, readIntents(world.intents))
+  const ledger = new Ledger({ folder, logs: promises, sent: [...client.sent, ...intended] })
+  return { ledger, others: ledger.totals.messages.sent - client.sent.length }
 }
 
 /** Waits until nothing is missing, or for as long as it is worth. */
@@ -136,12 +139,6 @@ async function settled(): Promise<void> {
 
 function isQuiet(): boolean {
   return world.client.sent.every(({ acknowledged, refusal }) => acknowledged || refusal !== undefined)
-}
-
-function tamper(): void {
-  const path = transcriptOf(world.folder, STRUCK[0])
-  const lines = readFileSync(path, 'utf8').split('\n')
-  writeFileSync(path, lines.filter((_, index) => index !== lines.length - 2).join('\n'))
 }
 
 function report(took: number, { samples }: Sampling): SoakResult {
@@ -157,7 +154,7 @@ function report(took: number, { samples }: Sampling): SoakResult {
     kills: incidents.kills,
     lives,
     longestWait: waits.length === 0 ? null : waits.reduce((most, wait) => Math.max(most, wait)),
-    problems: [...last.problems, ...incidents.problems, ...growths(lives)],
+    problems: [...last.problems, ...incidents.problems, ...world.unasked, ...growths(lives), ...unjudged(lives, took)],
   }
   mkdirSync(values.out, { recursive: true })
   writeFileSync(join(values.out, 'soak.json'), asJson(result, happened, samples))

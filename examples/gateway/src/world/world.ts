@@ -1,6 +1,5 @@
 // A folder of sessions with everybody who uses it: a gateway, a job, now and then the command line, and clients.
 import { fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,11 +18,27 @@ export interface WorldOptions {
   readonly laneTimeout: number
 }
 
+/** How a process ended. */
+interface End {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** What the world wants a process to do: to go on, to end in its own time, or to be gone. */
+type Wanted = 'on' | 'end' | 'gone'
+
+interface Child {
+  readonly process: ChildProcess
+  /** Never rejects, and is there from the start on: nobody can come too late for it. */
+  readonly exited: Promise<End>
+  wanted: Wanted
+}
+
 const PROGRAM = fileURLToPath(new URL('program.js', import.meta.url))
 
 /** A gateway that may have to wait for another one's end. */
 interface Starting {
-  readonly process: ChildProcess
+  readonly child: Child
   readonly url: Promise<string>
 }
 
@@ -32,11 +47,14 @@ export class World {
   readonly client: Client
   private readonly home: string
   private readonly options: WorldOptions
-  private readonly children = new Set<ChildProcess>()
+  private readonly children = new Set<Child>()
   private readonly logs: string[] = []
-  private gateway: ChildProcess | null = null
-  private cron: ChildProcess | null = null
+  private readonly ends: string[] = []
+  private gateway: Child | null = null
+  private cron: Child | null = null
   private standBy: Starting | null = null
+  /** Whoever waits for its first word hears of its end. */
+  private awaited: Child | null = null
   private readonly intended: string[] = []
   private waited: number | null = null
   private url = 'http://127.0.0.1:9' // where nobody listens
@@ -58,11 +76,15 @@ export class World {
   }
 
   get gatewayPid(): number {
-    return this.gateway?.pid ?? -1
+    return this.gateway?.process.pid ?? -1
   }
 
   get cronPid(): number {
-    return this.cron?.pid ?? -1
+    return this.cron?.process.pid ?? -1
+  }
+
+  get standByPid(): number {
+    return this.standBy?.child.process.pid ?? -1
   }
 
   /** What its processes have promised. */
@@ -75,6 +97,14 @@ export class World {
     return this.intended
   }
 
+  /**
+   * The gateways, jobs and stand-bys that ended without being asked to, or otherwise than they were asked to, and how. One
+   * that did not come to its first word is told to who started it instead.
+   */
+  get unasked(): readonly string[] {
+    return this.ends
+  }
+
   /** The longest wait of a lock that the gateway has told of since this was asked last; null if it has told of none. */
   takeLongestWait(): number | null {
     const { waited } = this
@@ -84,26 +114,33 @@ export class World {
 
   /** Resolves when it takes messages: the one that stands by, if there is one. After a first one, at the same port. */
   async startGateway(): Promise<void> {
-    const { process, url } = this.standBy ?? this.begin()
+    const { child, url } = this.standBy ?? this.begin()
     this.standBy = null
-    this.gateway = process
-    this.url = await url
+    this.gateway = child
+    this.url = await this.heard(child, url)
   }
 
   async killGateway(): Promise<void> {
     await kill(this.gateway)
   }
 
-  /** As a supervisor ends it. Answers false if it had to be killed, for it did not end in so many milliseconds. */
+  /**
+   * As a supervisor ends it. Answers false if it had to be killed, for it did not end in so many milliseconds. One that has
+   * ended before needs no end.
+   */
   async endGateway(patience: number): Promise<boolean> {
     const { gateway } = this
     if (gateway === null) return true
-    const ended = once(gateway, 'exit')
-    gateway.kill('SIGTERM')
-    const late = setTimeout(() => gateway.kill('SIGKILL'), patience)
-    const [, signal] = (await ended) as [number | null, NodeJS.Signals | null]
+    if (gateway.wanted === 'on') gateway.wanted = 'end'
+    gateway.process.kill('SIGTERM')
+    let isLate = false
+    const late = setTimeout(() => {
+      isLate = true
+      void kill(gateway)
+    }, patience)
+    await gateway.exited
     clearTimeout(late)
-    return signal !== 'SIGKILL'
+    return !isLate
   }
 
   /** A second gateway, which waits until the first one has ended. */
@@ -112,39 +149,41 @@ export class World {
   }
 
   async killStandBy(): Promise<void> {
-    await kill(this.standBy?.process ?? null)
+    await kill(this.standBy?.child ?? null)
     this.standBy = null
   }
 
   /** Tells the gateway to do something, if it can hear it. */
   order(order: Order): void {
-    if (this.gateway?.connected === true) this.gateway.send(order, () => {})
+    if (this.gateway !== null) tell(this.gateway, order)
   }
 
   async startCron(sessions: readonly string[], every: number): Promise<void> {
-    this.cron = this.start({ name: 'cron', sessions, every })
-    await firstWord(this.cron)
+    const child = this.start({ name: 'cron', sessions, every })
+    this.cron = child
+    await this.heard(child, firstWord(child))
   }
 
-  /** Lets it finish what it does. */
+  /** Lets it finish what it does. One that has ended before needs no end. */
   async endCron(): Promise<void> {
-    if (this.cron === null) return
-    const ended = once(this.cron, 'exit')
-    this.cron.send('end')
-    await ended
+    const { cron } = this
+    if (cron === null) return
+    if (cron.wanted === 'on') cron.wanted = 'end'
+    tell(cron, 'end')
+    await cron.exited
   }
 
   /** Answers whether the command did what it was to do. */
   async command(...command: string[]): Promise<boolean> {
-    const [code] = (await once(this.start({ name: 'cli', command }), 'exit')) as [number | null]
+    const { code } = await this.start({ name: 'cli', command }).exited
     return code === 0
   }
 
   /** The same, killed so many milliseconds after it has begun with its work, if that takes as long. */
   async commandToKill(after: number, ...command: string[]): Promise<boolean> {
     const child = this.start({ name: 'cli', command })
-    child.once('message', () => setTimeout(() => child.kill('SIGKILL'), after))
-    const [code] = (await once(child, 'exit')) as [number | null]
+    child.process.once('message', () => setTimeout(() => void kill(child), after))
+    const { code } = await child.exited
     return code === 0
   }
 
@@ -155,48 +194,97 @@ export class World {
 
   private begin(): Starting {
     const port = Number(new URL(this.url).port)
-    const process = this.start({ name: 'gateway', port: port === 9 ? 0 : port, laneTimeout: this.options.laneTimeout })
-    process.on('message', (word: string | Waited) => {
+    const child = this.start({ name: 'gateway', port: port === 9 ? 0 : port, laneTimeout: this.options.laneTimeout })
+    child.process.on('message', (word: string | Waited) => {
       if (typeof word !== 'string') this.waited = Math.max(this.waited ?? 0, word.waited)
     })
-    const url = firstWord(process)
+    const url = firstWord(child)
     url.catch(() => {}) // a stand-by that nobody asks any more
-    return { process, url }
+    return { child, url }
   }
 
-  private start(part: Part): ChildProcess {
+  private async heard(child: Child, word: Promise<string>): Promise<string> {
+    this.awaited = child
+    try {
+      return await word
+    } finally {
+      this.awaited = null
+    }
+  }
+
+  private start(part: Part): Child {
     const { provider, rules } = this.options
     const name = `${part.name}-${this.logs.length}`
     const promises = join(this.home, `${name}.promises`)
     const intents = join(this.home, `${name}.intents`)
     const setup: Setup = { folder: this.folder, provider, promises, intents, rules, part }
     const log = openSync(join(this.home, `${name}.log`), 'a')
-    const child = fork(PROGRAM, {
+    const process = fork(PROGRAM, {
       stdio: ['ignore', log, log, 'ipc'],
       execArgv: ['--expose-gc'],
       serialization: 'advanced', // rules may say Infinity
     })
-    child.send(setup)
     closeSync(log)
+    const child: Child = { process, exited: endOf(process), wanted: 'on' }
+    tell(child, setup)
     this.logs.push(promises)
     this.intended.push(intents)
     this.children.add(child)
-    child.once('exit', () => this.children.delete(child))
+    void child.exited.then((end) => {
+      this.children.delete(child)
+      if (part.name !== 'cli') this.note(child, part.name, end)
+    })
     return child
+  }
+
+  private note(child: Child, part: 'gateway' | 'cron', end: End): void {
+    if (isAsWanted(child.wanted, end) || child === this.awaited) return
+    const name = part === 'cron' ? 'job' : child === this.standBy?.child ? 'stand-by' : 'gateway'
+    this.ends.push(`${name} ${child.process.pid ?? -1} ended with ${textOf(end)}`)
   }
 }
 
-/** What the process says first. Rejects if it ends before that. */
-async function firstWord(child: ChildProcess): Promise<string> {
-  const ending = new AbortController()
-  child.once('exit', (code, signal) => ending.abort(new Error(`a process of the demo ended with ${code ?? signal}`)))
-  const [word] = (await once(child, 'message', ending)) as [string]
-  return word
+/** A process that exits by itself with anything but 0 has failed, whatever was wanted of it. */
+function isAsWanted(wanted: Wanted, { code, signal }: End): boolean {
+  switch (wanted) {
+    case 'on':
+      return false
+    case 'end':
+      return code === 0 || signal === 'SIGTERM' // where nobody can hear of that signal, it ends the process
+    case 'gone':
+      return isAsWanted('end', { code, signal }) || signal === 'SIGKILL'
+  }
 }
 
-async function kill(child: ChildProcess | null): Promise<void> {
-  if (child === null || child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
-  child.kill('SIGKILL')
-  await ended
+function textOf({ code, signal }: End): string {
+  return String(code ?? signal ?? 'nothing: it never began')
+}
+
+function endOf(process: ChildProcess): Promise<End> {
+  return new Promise((resolve) => {
+    process.once('exit', (code, signal) => resolve({ code, signal }))
+    process.on('error', () => {
+      if (process.pid === undefined) resolve({ code: null, signal: null }) // it never began
+    })
+  })
+}
+
+/** Says something to a process, if it can hear it. */
+function tell({ process }: Child, word: Setup | Order | 'end'): void {
+  if (process.connected) process.send(word, () => {})
+}
+
+/** What the process says first. Rejects if it ends before that. */
+function firstWord({ process, exited }: Child): Promise<string> {
+  return new Promise((resolve, reject) => {
+    process.once('message', resolve)
+    void exited.then((end) => reject(new Error(`a process of the demo ended with ${textOf(end)}`)))
+  })
+}
+
+async function kill(child: Child | null): Promise<void> {
+  if (child === null) return
+  child.wanted = 'gone'
+  child.process.kill('SIGKILL')
+  await child.exited
 }
