@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
+import { tamper } from '../ledger/tamper.js'
 import { scaledTo } from '../lock-files/rules.js'
 import { transcriptOf } from '../places.js'
 import { MISHAPS, type Mishap } from './incidents.js'
@@ -35,6 +36,8 @@ import { ledgerOf, settled, suffer } from './suffer.js'
 
 /** Milliseconds after which a lock file is no longer waited for: all times of its incident are in that scale. */
 const LOCK_FILE_WAIT = 1_000
+/** Milliseconds in which a gateway must end that is told to. */
+const LONGEST_END = 20_000
 
 const { values } = parseArgs({
   options: {
@@ -53,7 +56,10 @@ const seed = Number(values.seed)
 if (!Number.isSafeInteger(seed)) throw new Error('Expected --seed with a whole number')
 
 const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
-process.once('exit', () => rmSync(home, { recursive: true, force: true, maxRetries: 5 }))
+let keeps = false
+process.once('exit', () => {
+  if (!keeps) rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+})
 const ended = once(interruption(), 'abort')
 if (!values.serve) void ended.then(() => process.exit(130))
 const progress = new Progress(values.json ? process.stderr : process.stdout)
@@ -64,7 +70,10 @@ try {
   const results: IncidentResult[] = []
   for (const mishap of mishaps) results.push(...(await both(mishap)))
   if (values.serve) await serve(ours)
-  process.exitCode = report(results, await lastLook(ours)) ? 0 : 1
+  const isWell = report(results, await lastLook(ours))
+  process.exitCode = isWell ? 0 : 1
+  keeps = !isWell
+  if (keeps) console.error(`kept: ${home}`)
 } finally {
   await ours.end()
 }
@@ -89,19 +98,15 @@ async function serve({ world }: Stage): Promise<void> {
   await ended
 }
 
-/** Lets everybody finish, and looks at all that is there. */
+/** Lets everybody finish, ends the gateway, and looks at all that is there when nobody writes any more. */
 async function lastLook({ world, ...stage }: Stage): Promise<WholeRun> {
   await stage.hush()
-  const before = await settled(world)
-  if (values.tamper) tamper(world.folder)
-  const { ok, problems, totals } = values.tamper ? ledgerOf(world) : before
-  return { ...totals, ok, problems }
-}
-
-function tamper(folder: string): void {
-  const path = transcriptOf(folder, sessions[0] ?? '')
-  const lines = readFileSync(path, 'utf8').split('\n')
-  writeFileSync(path, lines.filter((_, index) => index !== lines.length - 2).join('\n'))
+  await settled(world)
+  const ended = await world.endGateway(LONGEST_END)
+  if (values.tamper) tamper(transcriptOf(world.folder, sessions[0] ?? ''))
+  const { problems, totals } = ledgerOf(world)
+  const found = [...problems, ...world.unasked, ...(ended ? [] : ['the gateway had to be killed'])]
+  return { ...totals, ok: found.length === 0, problems: found }
 }
 
 /** Answers whether it is well. */

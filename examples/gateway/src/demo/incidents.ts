@@ -12,8 +12,11 @@ export interface Mishap {
   readonly title: string
   /** Messages come to this session all the time. */
   readonly session: string
-  /** Does it to the world, and brings back what a supervisor would bring back. Says when it strikes: the last time counts. */
-  happen(world: World, provider: ProviderServer, strike: () => void): Promise<void>
+  /**
+   * Does it to the world, and brings back what a supervisor would bring back. Says when it strikes: the last time counts.
+   * Resolves to what did not succeed of it.
+   */
+  happen(world: World, provider: ProviderServer, strike: () => void): Promise<readonly string[]>
 }
 
 /** Milliseconds between a bad run and the restart after it. */
@@ -33,6 +36,7 @@ export const MISHAPS: readonly Mishap[] = [
       strike()
       await world.killGateway()
       await world.startGateway()
+      return []
     },
   },
   {
@@ -43,6 +47,7 @@ export const MISHAPS: readonly Mishap[] = [
       await client.send(this.session, 'index this [tool=lose]')
       strike()
       await client.send(this.session, 'read the stream [tool=hang]')
+      return []
     },
   },
   {
@@ -52,6 +57,7 @@ export const MISHAPS: readonly Mishap[] = [
     async happen({ client }, _provider, strike) {
       strike()
       await client.send(this.session, 'take your time [tool=deaf]')
+      return []
     },
   },
   {
@@ -65,6 +71,7 @@ export const MISHAPS: readonly Mishap[] = [
       await world.killGateway()
       useAgain(world.folder, process.pid)
       await world.startGateway()
+      return []
     },
   },
   {
@@ -77,10 +84,12 @@ export const MISHAPS: readonly Mishap[] = [
       const messages = Array.from({ length: CROWD }, (_, index) =>
         client.send(this.session, `question ${index} [think=400]${index === 0 ? ` [agents=${CROWD}]` : ''}`),
       )
-      // Whether a command succeeded the files tell.
-      const asked = world.command('ask', this.session, 'and from the command line? [think=400]')
-      const named = world.command('title', this.session, 'The crowd')
-      await Promise.all([...messages, asked, named])
+      const commands = ['ask', 'title'].map(async (name) => {
+        const done = await world.command(name, this.session, `the ${name} of the command line [think=400]`)
+        return done ? [] : [`${this.session}: the command ${name} failed`]
+      })
+      const [failures] = await Promise.all([Promise.all(commands), ...messages])
+      return failures.flat()
     },
   },
 ]
@@ -93,7 +102,7 @@ function dropped(provider: ProviderServer, session: string): Promise<void> {
   })
 }
 
-/** Every lock file of a dead process says now that it belongs to this one, which lives. */
+/** Every lock file says now that it is this process's, which lives: those of dead processes, and for a moment others. */
 function useAgain(folder: string, pid: number): void {
   for (const name of readdirSync(folder)) {
     if (!name.endsWith('.lock') && !name.endsWith('.hold')) continue

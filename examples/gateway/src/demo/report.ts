@@ -15,6 +15,8 @@ export interface IncidentResult {
   readonly recovered: number | null
   /** So many milliseconds it waited for that, at most. */
   readonly patience: number
+  /** Milliseconds that a run might take, in both ways. */
+  readonly lane: number
   readonly messages: { readonly sent: number; readonly answered: number; readonly lost: number }
   readonly lines: {
     readonly acknowledged: number
@@ -213,10 +215,22 @@ function footnotes(results: readonly IncidentResult[]): string[] {
     const parts = [...factors].map(([factor, incidents]) => `${factor} (${[...new Set(incidents)].join(', ')})`)
     notes.push(
       `Waits and ages of lock files are those of the reports divided by ${parts.join(' and by ')}: there, everything ` +
-        'took so many times as long. The times of holdfast are as they are.',
+        'took so many times as long.',
     )
   }
+  for (const lane of new Set(results.filter(isEndedByLane).map((result) => result.lane))) {
+    notes.push(`A run may take ${duration(lane)} in both ways; I-2 and I-3 of holdfast wait for that.`)
+  }
+  notes.push(
+    'Lost is a message without an answer: refused with an error, or taken and never answered. On lock files a run holds the ' +
+      "lock of its session's files, as in the reports; on holdfast it holds a turn, and the files for each write.",
+  )
   return notes
+}
+
+/** What its run held ends with its lane. */
+function isEndedByLane({ incident, way }: IncidentResult): boolean {
+  return way === 'holdfast' && (incident === 'I-2' || incident === 'I-3')
 }
 
 function byIncident(results: readonly IncidentResult[]): IncidentResult[][] {

@@ -26,8 +26,8 @@ const BUSY = ['alpha', 'beta', 'gamma', 'delta']
 /** Messages a second: those of the incidents. */
 const RATE = 270 / 60
 const JOB_EVERY = 700
-/** Milliseconds that a run may take. */
-export const LANE_TIMEOUT = 1_500
+/** Milliseconds that a run may take, in both ways. */
+export const LANE_TIMEOUT = 2_000
 
 export async function openStage({ folder, rules, seed, sessions }: StageOptions): Promise<Stage> {
   const provider = new ProviderServer()

@@ -1,21 +1,19 @@
 // One incident in one world: messages come all the time, the mishap happens, and the files tell what became of them.
-import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import type { Line } from '../lines.js'
-import { transcriptOf } from '../places.js'
 import type { Mishap } from './incidents.js'
-import { Ledger, type Totals } from '../ledger/ledger.js'
+import { Ledger } from '../ledger/ledger.js'
+import { readStanding } from '../ledger/standing.js'
 import type { IncidentResult } from './report.js'
-import type { Stage } from './stage.js'
+import { LANE_TIMEOUT, type Stage } from './stage.js'
 import type { World } from '../world/world.js'
 
 /** Milliseconds after the mishap in which messages come, and a session may recover. */
 export const PATIENCE = 4_000
 const BETWEEN_MESSAGES = 250
 const WARM_UP = 8
-/** Until everything that was promised is in the files. A gateway that has lost it will not find it later. */
-const SETTLE = { holdfast: 15_000, 'lock file': 1_500 }
+/** Milliseconds for what was begun to come to its end, when no more messages come. The same for both ways. */
+const SETTLE = 2_500
 const LOOK = 50
 
 export async function suffer(mishap: Mishap, { world, provider }: Stage): Promise<IncidentResult> {
@@ -32,19 +30,21 @@ export async function suffer(mishap: Mishap, { world, provider }: Stage): Promis
     void client.send(session, `message ${count}`)
     await pause(BETWEEN_MESSAGES)
   }
-  await happened
+  const failures = await happened
   const ledger = await settled(world, session)
 
-  const zombies = zombieLines(world, session)
-  const problems = [...ledger.problems]
+  const { lines } = readStanding(world.folder, session)
+  const zombies = lines.filter((line) => line.type === 'note' && line.text.includes('zombie')).length
+  const problems = [...failures, ...ledger.problems]
   if (zombies > 0) problems.push(`${session}: lines of a run whose lane was over: ${zombies}`)
   return {
     incident,
     title,
     way,
-    happened: storyOf(ledger.totals, zombies, resumedRuns(world, session)),
+    happened: storyOf(ledger, zombies, lines.filter(({ type }) => type === 'resumed').length),
     recovered: ledger.recoveredAfter(session, since),
     patience: PATIENCE,
+    lane: LANE_TIMEOUT,
     ...ledger.totals,
     ok: problems.length === 0,
     problems,
@@ -58,7 +58,7 @@ export function ledgerOf({ folder, promises, client }: World, session?: string):
 
 /** Waits until nothing is missing, in the session or in all of them; or for as long as it is worth. */
 export async function settled(world: World, session?: string): Promise<Ledger> {
-  const end = Date.now() + SETTLE[world.way]
+  const end = Date.now() + SETTLE
   for (;;) {
     const underWay = world.client.sent.some(
       (sent) => isOf(session, sent) && !sent.acknowledged && sent.refusal === undefined,
@@ -73,28 +73,16 @@ function isOf(session: string | undefined, one: { readonly session: string }): b
   return session === undefined || session === one.session
 }
 
-function storyOf({ messages, answers }: Totals, zombies: number, resumed: number): string {
-  const { sent, lost } = messages
+/** Lost messages are of two kinds: those that were refused with an error, and those that were taken and never answered. */
+function storyOf({ sessions, totals }: Ledger, zombies: number, resumed: number): string {
+  const { sent, lost } = totals.messages
+  const taken = sessions.flatMap(({ messages }) => messages.lost.filter((key) => messages.kept.includes(key))).length
   const story = []
-  story.push(lost === 0 ? `all ${sent} messages answered` : `${lost} of ${sent} messages not answered`)
-  if (lost === 0 && answers.disordered === 0) story.push('in order')
+  if (lost === 0) story.push(`all ${sent} messages answered`)
+  if (lost > taken) story.push(`${lost - taken} messages refused`)
+  if (taken > 0) story.push(`${taken} taken and not answered`)
+  if (lost === 0 && totals.answers.disordered === 0) story.push('in order')
   if (resumed > 0) story.push(`${resumed} cut off and resumed`)
   if (zombies > 0) story.push('a run wrote after its lane had ended')
   return story.join(', ')
-}
-
-function resumedRuns(world: World, session: string): number {
-  return linesOf(world, session).filter(({ type }) => type === 'resumed').length
-}
-
-function zombieLines(world: World, session: string): number {
-  return linesOf(world, session).filter((line) => line.type === 'note' && line.text.includes('zombie')).length
-}
-
-function linesOf({ folder }: World, session: string): Line[] {
-  const text = readFileSync(transcriptOf(folder, session), 'utf8')
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Line)
 }

@@ -6,7 +6,7 @@ import { acquire } from 'holdfast'
 import type { Tool, Tools } from '../tools.js'
 
 /** Milliseconds of a call that takes longer than its lane. */
-const LONG_CALL = 2_500
+const LONG_CALL = 3_000
 
 /** The stream it reads is disconnected, which nobody hears. It never comes back, and neither does what its run holds. */
 const hang: Tool = () => {
