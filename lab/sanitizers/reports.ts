@@ -7,7 +7,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const ADDON = 'holdfast.node'
+/** A frame of the addon, by its library or, where its symbols are read, by its name. */
+export const ADDON = /\bholdfast\.node\b|\bholdfast::/
 
 const LEAK = /^(Direct|Indirect) leak of /
 
@@ -17,9 +18,9 @@ export function reportsIn(folder: string): string[] {
 
 function ours(text: string): string[] {
   if (text.includes('ThreadSanitizer')) {
-    return text.split('==================').filter((report) => report.includes(ADDON))
+    return text.split('==================').filter((report) => ADDON.test(report))
   }
   if (!text.includes('LeakSanitizer: detected memory leaks')) return text.trim() === '' ? [] : [text]
-  const leaks = text.split('\n\n').filter((block) => LEAK.test(block) && block.includes(ADDON))
+  const leaks = text.split('\n\n').filter((block) => LEAK.test(block) && ADDON.test(block))
   return leaks.length === 0 ? [] : [`LeakSanitizer: detected memory leaks\n${leaks.join('\n\n')}`]
 }
