@@ -111,7 +111,12 @@ export class FileQueue implements Line, Holding, Settling {
 
   /** One try that never queues: null when somebody else holds the lock or comes first. */
   tryNow(request: Request): HoldState | null {
-    refuseIfUnwanted(request) // a listener of a hold that ended on the way here may have seen to that
+    try {
+      refuseIfUnwanted(request) // a listener of a hold that ended on the way here may have seen to that
+    } catch (error) {
+      if (this.waiters.first === null && this.tenure?.isFree !== false) this.close() // it may have been made for this one
+      throw error
+    }
     const { tenure } = this
     if (tenure === null) return this.waiters.first === null ? this.tryKernel(request) : null
     if (!this.mayReenter(tenure, request)) {
@@ -222,6 +227,7 @@ export class FileQueue implements Line, Holding, Settling {
       } catch (error) {
         this.waiters.delete(first)
         first.refuse(systemError(error, first.request.file))
+        this.wait?.limitAnew() // it may have been the one that waits longest
       }
     }
     if (this.tenure?.isFree !== false) this.close()
@@ -312,8 +318,9 @@ export class FileQueue implements Line, Holding, Settling {
 
   /** Whether a tenure is the lock of this request's path, that path names another file now, or the tenure is past its limit. */
   private standing(tenure: Tenure, request: Request): 'here' | 'elsewhere' | 'over' {
-    if (!this.kernel.names(tenure.lease, request.file.lockfile)) return 'elsewhere'
-    return tenure.outlasts(request) ? 'here' : 'over'
+    if (this.kernel.names(tenure.lease, request.file.lockfile)) return tenure.outlasts(request) ? 'here' : 'over'
+    // A lease that the kernel has ended at its limit has no name any more. An open guard would have kept it.
+    return tenure.past && tenure.lapse() ? 'over' : 'elsewhere'
   }
 
   /** Its path names another file now. */

@@ -54,6 +54,8 @@ export class Tenure {
   private opened = false
   /** A record of this tenure is in the lock file, and its ending must be. */
   private recorded = false
+  /** What was read, until the first exclusive hold with a record writes its own. */
+  private last: LastHold | null = null
   private fences: FenceBlock | null = null
   /** The hold before the next one, if that did not end by its own release. */
   private recovered: LockRecord | null = null
@@ -76,6 +78,11 @@ export class Tenure {
   isHeldBy(owner: OwnerState): boolean {
     for (const hold of this.holds) if (hold.knownOwner === owner && hold.held) return true
     return false
+  }
+
+  /** The kernel may have ended it. */
+  get past(): boolean {
+    return this.limited !== Infinity && this.holding.clock.now() >= this.limited
   }
 
   /** Ends the holds that are past their deadline: the event loop may be late. */
@@ -211,23 +218,27 @@ export class Tenure {
 
   /** What a hold that begins now is told: its fencing number, and whom it recovers from. */
   private inscribe(request: Request, since: number): { fence: number | null; recoveredFrom: LockRecord | null } {
-    if (!this.opened) this.open(request, since)
+    if (!this.opened) this.open()
     const recoveredFrom = this.recovered
     if (request.mode === 'exclusive') this.recovered = this.lastEnding = null
     return { fence: request.mode === 'shared' ? null : this.takeFence(request, since), recoveredFrom }
   }
 
-  private open(request: Request, since: number): void {
+  private open(): void {
     this.opened = true
-    const length = this.kernel.read(this.lease, page)
-    const last = lastHold(length)
+    this.last = lastHold(this.kernel.read(this.lease, page))
     // A hold of this tenure that was revoked meanwhile is the more recent one.
-    this.recovered ??= last.unfinished
-    if (this.mode === 'exclusive') this.fences = this.persist(last, last.fence, request, since)
+    this.recovered ??= this.last.unfinished
   }
 
   /** The next number of the block; a used-up block is followed by another, if the file may still carry a record. */
   private takeFence(request: Request, since: number): number | null {
+    // Not before: a shared hold that enters an exclusive one without a record must not write over what it was told.
+    if (this.last !== null) {
+      const { last } = this
+      this.last = null
+      this.fences = this.persist(last, last.fence, request, since)
+    }
     if (this.fences === null) return null
     const fence = this.fences.take()
     if (fence !== null) return fence

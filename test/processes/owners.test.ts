@@ -8,7 +8,17 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { expect, onTestFinished, test } from 'vitest'
 
-import { acquire, acquireAll, holds, isLockError, Owner, tryAcquire, withLock, type Hold } from '../../src/index.js'
+import {
+  acquire,
+  acquireAll,
+  holds,
+  isLockError,
+  Owner,
+  releaseAll,
+  tryAcquire,
+  withLock,
+  type Hold,
+} from '../../src/index.js'
 import { Agent, type RemoteHold } from '../helpers/agent.js'
 import { missing, posix } from '../helpers/capabilities.js'
 import { baseline, kernelTables, nobodyLeft, threadsOf } from '../helpers/kernel-tables.js'
@@ -396,3 +406,21 @@ test.skipIf(missing(posix))(
     await waiting
   },
 )
+
+test('a shared hold that enters an exclusive one without a record leaves it to the next exclusive one to take over', () => {
+  const path = file()
+  const lost = tryAcquire(path, { label: 'revoked' })
+  releaseAll()
+  expect(lost?.held).toBe(false)
+  const before = readFileSync(`${path}.hold`, 'latin1')
+  const owner = new Owner('lane')
+  const outer = tryAcquire(path, { owner, record: false })
+  const inner = tryAcquire(path, { owner, mode: 'shared' })
+  expect(inner?.recoveredFrom?.label).toBe('revoked')
+  inner?.release()
+  outer?.release()
+  expect(readFileSync(`${path}.hold`, 'latin1')).toBe(before)
+  const next = tryAcquire(path)
+  expect(next?.recoveredFrom?.label).toBe('revoked')
+  next?.release()
+})
