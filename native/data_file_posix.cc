@@ -111,8 +111,10 @@ Result DataFile::TakeAfter(const DataFile& other) {
       return Failed("fchown");
     }
   }
-  if (((theirs.st_mode ^ ours.st_mode) & 07777) == 0) return {};
-  return fchmod(fd, theirs.st_mode & 07777) == 0 || errno != EIO ? Result() : Failed("fchmod");
+  // Without the bits by which whoever runs a file is its owner: that might be us now.
+  const mode_t mode = S_IRWXU | S_IRWXG | S_IRWXO;
+  if (((theirs.st_mode ^ ours.st_mode) & mode) == 0) return {};
+  return fchmod(fd, theirs.st_mode & mode) == 0 || errno != EIO ? Result() : Failed("fchmod");
 }
 
 Result DataFile::State(FileState* state) const {

@@ -1,5 +1,6 @@
 // Reading without the lock. What is read is what the file had when reading began: appends only add to it, and a file that
 // is replaced or deleted meanwhile stays readable through its descriptor. The version is that of the last whole line.
+import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
 import { change, onAbort, type Report } from '../door.js'
@@ -122,9 +123,10 @@ async function openFile(path: string): Promise<Opened> {
   }
 }
 
+/** Whatever has taken the file's place since it was looked at, opening it waits for nobody, and follows no link. */
 async function openHandle(path: string): Promise<FileHandle | null> {
   try {
-    return await open(path, 'r')
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null
     throw unreadable(path, cause)
@@ -133,11 +135,12 @@ async function openHandle(path: string): Promise<FileHandle | null> {
 
 /** Null where the path has named more than one file meanwhile. */
 async function describe(path: string, before: Report, handle: FileHandle): Promise<Opened | null> {
-  const { size } = await handle.stat()
+  const stat = await handle.stat()
   const after = await look(path)
+  if (!stat.isFile()) return null
   const name = before.before?.name
   if (name === undefined || after.before?.name !== name) return null
-  const { end, tail } = await wholeLines(handle, size)
+  const { end, tail } = await wholeLines(handle, stat.size)
   return { handle, name, end, version: versionOf({ name, size: end }, tail) }
 }
 

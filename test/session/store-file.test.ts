@@ -285,6 +285,14 @@ describe('the file', () => {
     expect(statSync(two).mode & 0o777).toBe(0o640)
   })
 
+  test.skipIf(missing(posix))('has no bit by which whoever runs it is its owner, whatever it replaces', async () => {
+    const file = join(scratch(), 'sessions.json')
+    writeFileSync(file, '{}')
+    chmodSync(file, 0o6775)
+    await updateJson(file, () => ({ key: 1 }))
+    expect(statSync(file).mode & 0o7777).toBe(0o775)
+  })
+
   test.skipIf(missing(posix, root))('keeps its mode and its owner', async () => {
     const file = newFile('{}')
     chmodSync(file, 0o664)
