@@ -1,4 +1,7 @@
 // The world of the demonstration knows how its processes ended, and waits for none of them in vain.
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
 import { expect, onTestFinished, test } from 'vitest'
 
 import { ProviderServer } from '../../examples/gateway/src/world/provider-server.js'
@@ -87,4 +90,17 @@ test('a stand-by that ends by itself is told, and whoever waits for it to take o
   await expect(world.startGateway()).rejects.toThrow('a process of the demo ended with SIGKILL')
   await world.startGateway()
   expect(world.unasked).toHaveLength(1)
+})
+
+test('a gateway that does not come to its first word is told to whoever starts it, and to nobody else', async () => {
+  const world = await openWorld()
+  await world.startGateway()
+  await world.killGateway()
+  const other = createServer().listen(Number(new URL(world.address).port), '127.0.0.1')
+  await once(other, 'listening')
+  await expect(world.startGateway()).rejects.toThrow('a process of the demo ended with 1')
+  other.close()
+  await once(other, 'close')
+  await world.startGateway()
+  expect(world.unasked).toEqual([])
 })
