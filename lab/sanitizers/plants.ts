@@ -41,11 +41,11 @@ export const PLANTS: readonly Plant[] = [
     report: /LeakSanitizer: detected memory leaks/,
   },
   {
-    title: 'a thread reports to the registry without its mutex',
+    title: 'a thread is counted out without the mutex of the registry',
     sanitizer: 'thread',
     file: 'lease.cc',
     find: '  {\n    MutexGuard guard(registry);\n    UncountThread();\n    if (lease->state',
-    replace: '  {\n    UncountThread();\n    if (lease->state',
+    replace: '  UncountThread();\n  {\n    MutexGuard guard(registry);\n    if (lease->state',
     report: /WARNING: ThreadSanitizer: data race/,
   },
 ]
