@@ -40,13 +40,13 @@ describe('the gateway', () => {
     ['--unheard-of', 'x'],
   ])('refuses %s %j before it takes the folder', async (option, value) => {
     const folder = scratch()
-    const said = await refused(new Program('main', '--folder', folder, `${option}=${value}`))
+    const said = await refused(Program.start('main', '--folder', folder, `${option}=${value}`))
     expect(said).toContain(option)
     expect(readdirSync(folder)).toEqual([])
   })
 
   test.each([[[]], [['--folder=']], [['--folder', 'x', 'y']]])('refuses %j', async (args) => {
-    expect(await refused(new Program('main', ...args))).not.toBe('')
+    expect(await refused(Program.start('main', ...args))).not.toBe('')
   })
 
   test('that cannot have its port ends with 1, says why, and leaves the folder to the next', async () => {
@@ -55,7 +55,7 @@ describe('the gateway', () => {
     onTestFinished(() => void server.close())
     const folder = scratch()
     const { port } = server.address() as AddressInfo
-    const program = new Program('main', '--folder', folder, '--port', `${port}`)
+    const program = Program.start('main', '--folder', folder, '--port', `${port}`)
     expect(await program.ended).toEqual({ code: 1, signal: null })
     expect(program.err.join()).toContain('EADDRINUSE')
     const free = tryAcquire(gatewayOf(folder))
@@ -86,12 +86,12 @@ describe('the command line', () => {
     [['--provider', 'nowhere', 'sessions']],
   ])('refuses %j', async (args) => {
     const folder = scratch()
-    expect(await refused(new Program('cli', '--folder', folder, ...args))).not.toBe('')
+    expect(await refused(Program.start('cli', '--folder', folder, ...args))).not.toBe('')
     expect(readdirSync(folder).filter((name) => name.endsWith('.jsonl'))).toEqual([])
   })
 
   test('without a folder says what it can do', async () => {
-    expect(await refused(new Program('cli', 'sessions'))).toMatch(/--folder[^]*send[^]*ask[^]*title[^]*sessions/)
+    expect(await refused(Program.start('cli', 'sessions'))).toMatch(/--folder[^]*send[^]*ask[^]*title[^]*sessions/)
   })
 
   test('takes all the words of a text', async () => {
@@ -126,7 +126,7 @@ describe('the job', () => {
     [['--unheard-of', 'a']],
   ])('refuses %j', async (args) => {
     const folder = scratch()
-    expect(await refused(new Program('cron', '--folder', folder, ...args))).not.toBe('')
+    expect(await refused(Program.start('cron', '--folder', folder, ...args))).not.toBe('')
     expect(readdirSync(folder)).toEqual([])
   })
 })

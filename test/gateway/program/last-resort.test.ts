@@ -24,7 +24,7 @@ function usesOnce(tool: string): Model {
 
 test('a rejection that nobody hears: the gateway lives on, the hold ends with its lane, the message is answered', async () => {
   const folder = scratch()
-  const gateway = new Program(TOOLS_GATEWAY, folder, await usesOnce('reject').listen())
+  const gateway = Program.start(TOOLS_GATEWAY, folder, await usesOnce('reject').listen())
   const url = await gateway.url()
   await post(url, 'a', 'bad')
   await post(url, 'a', 'next')
@@ -41,7 +41,7 @@ test('a rejection that nobody hears: the gateway lives on, the hold ends with it
 test('an exception that nobody catches: the process ends with 1 and says why, and all that it held is free', async () => {
   const folder = scratch()
   const provider = await usesOnce('throw').listen()
-  const gateway = new Program(TOOLS_GATEWAY, folder, provider)
+  const gateway = Program.start(TOOLS_GATEWAY, folder, provider)
   await post(await gateway.url(), 'a', 'bad').catch(() => {})
   expect(await gateway.ended).toEqual({ code: 1, signal: null })
   expect(await gateway.logged('uncaughtException')).toMatchObject({ error: 'Error: out of nowhere' })

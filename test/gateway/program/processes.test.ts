@@ -28,7 +28,7 @@ describe('a running gateway answers', () => {
   test('what a job leaves, in each of its sessions in turn, until the job is ended', async () => {
     const folder = scratch()
     await main(folder).url()
-    const job = new Program('cron', '--folder', folder, '--every', '5', 'a', 'b')
+    const job = Program.start('cron', '--folder', folder, '--every', '5', 'a', 'b')
     await until(
       'both sessions are answered',
       () => answersOf(folder, 'a').length > 2 && answersOf(folder, 'b').length > 2,
@@ -49,7 +49,7 @@ describe('a running gateway answers', () => {
 describe('without a gateway', () => {
   test('what command line and job leave waits for the next one, which answers it in order', async () => {
     const folder = scratch()
-    const job = new Program('cron', '--folder', folder, '--every', '5', 'a', 'b')
+    const job = Program.start('cron', '--folder', folder, '--every', '5', 'a', 'b')
     await until(
       'the job has written',
       () => readdirSync(folder).includes('b.jsonl') && messagesOf(folder, 'b').length > 0,

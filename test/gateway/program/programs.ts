@@ -1,7 +1,8 @@
 // The programs themselves, as processes of their own.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 import { onTestFinished } from 'vitest'
@@ -24,18 +25,28 @@ export class Program {
   readonly ended: Promise<End>
   private readonly child: ChildProcess
 
-  /** `file` is one of the gateway's programs, without `.js`, or a path. */
-  constructor(file: string, ...args: string[]) {
-    const path = file.includes('/') ? file : fileURLToPath(new URL(`${file}.js`, DIST))
-    const child = spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  private constructor(child: ChildProcessByStdio<null, Readable, Readable>) {
     this.child = child
     createInterface({ input: child.stdout }).on('line', (line) => this.out.push(line))
     createInterface({ input: child.stderr }).on('line', (line) => this.err.push(line))
     this.ended = endOf(child)
     onTestFinished(async () => {
-      child.kill('SIGKILL')
+      if (!this.isOver) process.kill(-this.pid, 'SIGKILL')
       await this.ended
     })
+  }
+
+  /** `file` is one of the gateway's programs, without `.js`, or a path. */
+  static start(file: string, ...args: string[]): Program {
+    return Program.startThrough([], file, ...args)
+  }
+
+  /** Through a program that starts another one, such as strace. */
+  static startThrough(through: readonly string[], file: string, ...args: string[]): Program {
+    const path = file.includes('/') ? file : fileURLToPath(new URL(`${file}.js`, DIST))
+    const [command = process.execPath, ...rest] = [...through, process.execPath, path, ...args]
+    // A group of its own: whoever started it ends with it.
+    return new Program(spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true }))
   }
 
   get pid(): number {
@@ -77,12 +88,12 @@ async function endOf(child: ChildProcess): Promise<End> {
 }
 
 export function main(folder: string, ...options: string[]): Program {
-  return new Program('main', '--folder', folder, '--port', '0', ...options)
+  return Program.start('main', '--folder', folder, '--port', '0', ...options)
 }
 
 /** Runs it to its end. */
 export async function cli(folder: string, ...args: string[]): Promise<End & { out: string[]; err: string[] }> {
-  const program = new Program('cli', '--folder', folder, ...args)
+  const program = Program.start('cli', '--folder', folder, ...args)
   const end = await program.ended
   return { ...end, out: program.out, err: program.err }
 }
