@@ -16,13 +16,6 @@ export const KNOWN: readonly Defect[] = [
       problem?.includes('another process could have the lock') === true,
   },
   {
-    title: 'ENOLCK has no name in Node, so it is not seen to mean that the filesystem cannot lock',
-    is: ({ error }, { came, problem }) =>
-      error === 'ENOLCK' &&
-      came.startsWith('refused Unknown system error -37') &&
-      problem?.includes('unsupported ENOLCK') === true,
-  },
-  {
     title: 'an addon that finds no memory when it is first used ends in an Error, not in a LockError',
     is: ({ family }, { came }) => family === 'memory' && came === 'an unknown failure: Error: holdfast: out of memory',
   },
