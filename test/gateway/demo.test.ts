@@ -1,8 +1,8 @@
 // npm run demo, as a process: an incident on both ways, judged by the files.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
@@ -14,6 +14,7 @@ import { until } from '../helpers/until.js'
 
 const PROGRAM = fileURLToPath(new URL('../../examples/gateway/dist/demo/demo.js', import.meta.url))
 const README = fileURLToPath(new URL('../../README.md', import.meta.url))
+const GATEWAY = fileURLToPath(new URL('../../examples/gateway/README.md', import.meta.url))
 
 async function demo(...options: string[]): Promise<{ code: number | null; output: string; progress: string }> {
   const child = spawn(process.execPath, [PROGRAM, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -118,4 +119,13 @@ test('the README shows all five incidents, none of which holdfast lost anything 
   const rows = block.split('\n').filter((line) => line.includes('| holdfast |'))
   expect(rows.map((row) => /\*\*(I-\d)\*\*/.exec(row)?.[1])).toEqual(INCIDENTS)
   for (const row of rows) expect(row).toMatch(/\| 0 of \d+ \| 0 \| 0 \|$/)
+})
+
+test.each([README, GATEWAY])('every picture in %s is there', (page) => {
+  const text = readFileSync(page, 'utf8')
+  const pictures = [...text.matchAll(/!\[[^\]]*\]\(([^)]+)\)|(?:src|srcset)="([^"]+)"/g)].map(
+    ([, one, other]) => one ?? other ?? '',
+  )
+  expect(pictures.length).toBeGreaterThan(1)
+  for (const picture of pictures) expect(existsSync(join(dirname(page), picture)), picture).toBe(true)
 })
