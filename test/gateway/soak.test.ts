@@ -130,6 +130,7 @@ test.skipIf(missing(posix, procfs))(
     onTestFinished(() => void child.kill('SIGKILL'))
     let output = ''
     let killed: number[] = []
+    let interrupted = false
     child.stdout.on('data', (piece: Buffer) => {
       output += piece.toString()
       const told = output.split('of 60.0 min').length - 1
@@ -137,7 +138,7 @@ test.skipIf(missing(posix, procfs))(
         killed = childrenOf(child.pid ?? -1)
         for (const pid of killed) process.kill(pid, 'SIGKILL')
       }
-      if (told > 1) child.kill('SIGINT')
+      if (told > 1 && !interrupted) interrupted = child.kill('SIGINT') // a second time would end it at once
     })
     const [code] = (await once(child, 'close')) as [number | null]
     const kept = /^kept: (.*)$/m.exec(output)?.[1] ?? ''
