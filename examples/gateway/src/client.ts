@@ -16,12 +16,15 @@ export interface Sent {
 
 /** Milliseconds between two tries while no gateway is there. */
 const RETRY = 50
+/** Milliseconds after which it is given up. */
+const PATIENCE = 60_000
 
 export class Client {
   readonly sent: Sent[] = []
   private readonly name: string
   private readonly url: () => string
   private readonly closing = new AbortController()
+  private readonly tries = new Set<AbortController>()
   private readonly under = new Set<Promise<void>>()
 
   constructor(name: string, url: () => string) {
@@ -31,7 +34,7 @@ export class Client {
 
   /**
    * Resolves when the gateway has answered for the message, either way. While there is no gateway it is sent again and again,
-   * with the same id. Nobody waits for anybody else: messages that are sent at once may come in any order.
+   * with the same id, for a minute. Nobody waits for anybody else: messages that are sent at once may come in any order.
    */
   async send(session: string, text: string): Promise<Sent> {
     const sent: Sent = { session, text, key: `${this.name}-${this.sent.length}`, at: Date.now(), acknowledged: false }
@@ -51,25 +54,40 @@ export class Client {
   /** Gives up what the gateway has not answered for, and sends nothing more. */
   close(): void {
     this.closing.abort()
+    for (const giveUp of this.tries) giveUp.abort()
   }
 
   private async deliver(sent: Sent): Promise<void> {
     const { signal } = this.closing
-    const body = JSON.stringify({ id: sent.key, text: sent.text })
-    const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body, signal }
-    while (!signal.aborted) {
-      try {
-        const response = await fetch(new URL(`/sessions/${sent.session}/messages`, this.url()), request)
-        const answer = (await response.json()) as { error?: { code: string; message: string } }
-        if (answer.error?.code !== 'GATEWAY_CLOSED') {
-          sent.acknowledged = response.ok
-          if (answer.error !== undefined) sent.refusal = answer.error.message
-          return
-        }
-      } catch {
-        // Nobody is there, or it was killed before it could answer.
-      }
+    const end = performance.now() + PATIENCE
+    while (!signal.aborted && performance.now() < end) {
+      if (await this.isAnsweredFor(sent)) return
       await pause(RETRY, undefined, { signal }).catch(() => {})
+    }
+    sent.refusal = 'Nobody was there to take it'
+  }
+
+  /** One try. False if nobody is there, or was killed before it could answer, or is about to end. */
+  private async isAnsweredFor(sent: Sent): Promise<boolean> {
+    const body = JSON.stringify({ id: sent.key, text: sent.text })
+    const giveUp = new AbortController() // one for each: listeners of a try stay with its signal
+    this.tries.add(giveUp)
+    try {
+      const response = await fetch(new URL(`/sessions/${sent.session}/messages`, this.url()), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+        signal: giveUp.signal,
+      })
+      const answer = (await response.json()) as { error?: { code: string; message: string } }
+      if (answer.error?.code === 'GATEWAY_CLOSED') return false
+      sent.acknowledged = response.ok
+      if (answer.error !== undefined) sent.refusal = answer.error.message
+      return true
+    } catch {
+      return false
+    } finally {
+      this.tries.delete(giveUp)
     }
   }
 }

@@ -31,7 +31,7 @@ import {
   type IncidentResult,
   type WholeRun,
 } from './report.js'
-import { openStage, type Stage } from './stage.js'
+import { endAll, openStage, type Stage } from './stage.js'
 import { ledgerOf, settled, suffer } from './suffer.js'
 
 /** Milliseconds after which a lock file is no longer waited for: all times of its incident are in that scale. */
@@ -61,7 +61,7 @@ process.once('exit', () => {
   if (!keeps) rmSync(home, { recursive: true, force: true, maxRetries: 5 })
 })
 const ended = once(interruption(), 'abort')
-if (!values.serve) void ended.then(() => process.exit(130))
+if (!values.serve) void ended.then(endAll).then(() => process.exit(130)) // first those who would write where nothing is to be left
 const progress = new Progress(values.json ? process.stderr : process.stdout)
 const sessions = mishaps.map(({ session }) => session)
 const ours = await openStage({ folder: join(home, 'holdfast'), rules: null, seed, sessions })

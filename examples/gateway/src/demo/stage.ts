@@ -22,6 +22,13 @@ export interface StageOptions {
   readonly sessions: readonly string[]
 }
 
+const worlds = new Set<World>()
+
+/** Kills everybody of all stages, those that are being opened included. */
+export async function endAll(): Promise<void> {
+  await Promise.all(Array.from(worlds, (world) => world.end()))
+}
+
 const BUSY = ['alpha', 'beta', 'gamma', 'delta']
 /** Messages a second: those of the incidents. */
 const RATE = 270 / 60
@@ -32,11 +39,13 @@ export const LANE_TIMEOUT = 2_000
 export async function openStage({ folder, rules, seed, sessions }: StageOptions): Promise<Stage> {
   const provider = new ProviderServer()
   const world = new World({ folder, provider: await provider.listen(), rules, laneTimeout: LANE_TIMEOUT })
+  worlds.add(world)
   const ending = new AbortController()
   const end = async (): Promise<void> => {
     ending.abort()
     world.client.close()
     await world.end()
+    worlds.delete(world)
     provider.close()
   }
   try {
