@@ -15,7 +15,7 @@ const DIRECTIONS: readonly Direction[] = [
   },
   { from: /^(?!lock-files\/)/, to: /\.mjs$/, because: 'lock files are for comparison' },
   {
-    from: /^(?!page\/(screenshot|chromium)|demo\/pictures)/,
+    from: /^(?!demo\/pictures)/,
     to: /^playwright-core$/,
     because: 'a browser takes pictures',
   },

@@ -58,10 +58,6 @@ export class Gateway {
     return gateway
   }
 
-  get isClosed(): boolean {
-    return this.closed !== null
-  }
-
   /** Resolves when the message is on the device. It will be answered, by this gateway or the next one. */
   async accept(session: string, message: { key: string; text: string }): Promise<void> {
     if (this.closed !== null) throw new GatewayClosedError()

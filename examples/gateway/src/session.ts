@@ -113,7 +113,7 @@ export class Session {
     }
   }
 
-  /** Once the lanes have ended: waits for what they were doing here. */
+  /** Begins nothing more, and waits for what goes on here: whoever closes it ends the lanes next. */
   async close(): Promise<void> {
     this.closing.abort()
     this.tell()

@@ -321,6 +321,16 @@ describe('nothing on disk blocks a start', () => {
 })
 
 describe('the store', () => {
+  test('learns of what others have answered, and of what was answered before the gateway began', async () => {
+    const folder = scratch()
+    write(folder, 'a', [message('a'), answer('a')])
+    await gatewayHere({ folder })
+    await until('it is counted', () => storeIn(folder).sessions['a']?.answered === 1)
+    const others = [message('b'), answer('b')].map((line) => `${JSON.stringify(line)}\n`)
+    appendFileSync(transcriptOf(folder, 'a'), others.join(''))
+    await until('both are counted', () => storeIn(folder).sessions['a']?.answered === 2)
+  })
+
   test('that somebody keeps delays no answer, and ends with the last number when it is free; nor does it keep a gateway from ending', async () => {
     const here = await gatewayHere()
     const kept = await acquire(storeOf(here.folder))

@@ -142,6 +142,7 @@ describe('refused, with nothing written', () => {
   const long = JSON.stringify({ id: 'x', text: 'x'.repeat(65_536) })
   const refusals: Record<string, { status: number; code: string; asked: Asked }> = {
     'a session of 65 characters': bad(400, 'BAD_SESSION', to(`/sessions/${'a'.repeat(65)}/messages`)),
+    'a session that names a device of some systems': bad(400, 'BAD_SESSION', to('/sessions/nul/messages')),
     'a session with a capital': bad(400, 'BAD_SESSION', to('/sessions/A/messages')),
     'a session that begins with a dash': bad(400, 'BAD_SESSION', to('/sessions/-a/messages')),
     'a session that ends with one': bad(400, 'BAD_SESSION', to('/sessions/a-/messages')),

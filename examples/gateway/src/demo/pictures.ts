@@ -17,11 +17,10 @@ const PICTURES: Readonly<Record<string, BrowserContextOptions>> = {
   'page-dark': { colorScheme: 'dark', viewport: { width: 1200, height: 900 } },
   'page-phone': { colorScheme: 'light', viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 },
 }
-const [failure, leak, slow, , crowd] = MISHAPS
-if (failure === undefined || leak === undefined || slow === undefined || crowd === undefined)
-  throw new Error('Expected five')
-/** Not the restart: it begins the counts anew. */
-const before = [failure, leak, slow]
+const crowd = MISHAPS.find(({ incident }) => incident === 'I-5')
+if (crowd === undefined) throw new Error('Expected the incident I-5')
+/** Not the restart of I-4: it begins the counts anew. */
+const before = MISHAPS.filter(({ incident }) => incident !== 'I-4' && incident !== 'I-5')
 /** So many are to be seen. */
 const WAITERS = 3
 

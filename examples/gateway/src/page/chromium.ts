@@ -1,4 +1,4 @@
-// Where a Chromium is on this machine, and how it is started for a page of our own: by the screenshots and by the tests.
+// Where a Chromium is on this machine, and how it is started for a page of our own: by the pictures and by the tests.
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
