@@ -37,6 +37,16 @@ const DIRECTION = [
     from: ['./src/session.ts', './src/session', './src/door.ts'],
     message: 'the session writer costs nothing where it is not asked for, and its door is for nobody else',
   },
+  {
+    target: ['./src/!(cli)/**/*', './src/*.ts'],
+    from: './src/cli',
+    message: 'the program is built on the package, not the package on the program',
+  },
+  {
+    target: './src/cli',
+    from: ['./src/!(cli)/**/*', './src/!(index|stats).ts'],
+    message: 'the program knows the public names',
+  },
 ]
 
 export default tseslint.config(

@@ -2,19 +2,29 @@
 // import.
 import { defineConfig } from 'rolldown'
 
+const CLI = /[\\/]src[\\/]cli[\\/]/
+
 export default defineConfig({
   input: {
     index: 'src/index.ts',
     session: 'src/session.ts',
     stats: 'src/stats.ts',
     'adapters/session-write-lock': 'src/adapters/session-write-lock.ts',
+    cli: 'src/cli/main.ts',
   },
   platform: 'node',
   output: {
     dir: 'dist',
     format: 'esm',
-    codeSplitting: { groups: [{ name: 'core', minShareCount: 2 }] },
-    chunkFileNames: '[name].js',
+    // The program is no part of what others import, and each of its commands is a file: it loads the one it runs.
+    codeSplitting: {
+      groups: [
+        { name: 'cli/shared', test: CLI, minShareCount: 2, priority: 1 },
+        { name: 'core', test: (file) => !CLI.test(file), minShareCount: 2 },
+      ],
+    },
+    chunkFileNames: ({ name, moduleIds }) =>
+      moduleIds.some((file) => CLI.test(file)) && !name.startsWith('cli/') ? 'cli/[name].js' : '[name].js',
     minifyInternalExports: false,
   },
 })

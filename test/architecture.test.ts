@@ -41,12 +41,12 @@ const DIRECTIONS: readonly Direction[] = [
     because: 'the engine is chosen in one place',
   },
   {
-    from: /^(?!stats\.ts$|adapters\/|session(\.ts$|\/))/,
+    from: /^(?!stats\.ts$|adapters\/|cli\/|session(\.ts$|\/))/,
     to: /^index\.ts$/,
     because: 'the public names are for others',
   },
   {
-    from: /^(?!stats\.ts$|stats\/)/,
+    from: /^(?!stats\.ts$|stats\/|cli\/)/,
     to: /^stats(\.ts$|\/)/,
     because: 'an entry point of its own costs nothing where it is not asked for',
   },
@@ -75,6 +75,16 @@ const DIRECTIONS: readonly Direction[] = [
     to: /^(?!session\/|(index|door|errors|arguments|channels)\.ts$).*\.ts$/,
     because: 'the session writer knows the public names, and its door',
   },
+  {
+    from: /^(?!cli\/)/,
+    to: /^cli\//,
+    because: 'the program is built on the package, not the package on the program',
+  },
+  {
+    from: /^cli\//,
+    to: /^(?!cli\/|(index|stats)\.ts$).*\.ts$/,
+    because: 'the program knows the public names',
+  },
   { from: /^(?!kernel\/load-addon\.ts$)/, to: /^(?!node:)(?!.*\.ts$)/, because: 'only the addon needs a package' },
 ]
 
@@ -86,6 +96,7 @@ interface Loads {
   readonly stats: string[]
   readonly session: string[]
   readonly adapter: string[]
+  readonly program: string[]
 }
 
 function sources(folder: string): { file: string; text: string }[] {
@@ -124,6 +135,8 @@ describe('imports', () => {
       ['adapters/session-write-lock.ts', ['index.ts', 'errors.ts', 'arguments.ts', 'adapters/own.ts', 'hold.ts']],
       ['owner.ts', ['door.ts', 'session/writer.ts']],
       ['session/writer.ts', ['index.ts', 'door.ts', 'channels.ts', 'session/repair.ts', 'engine.ts']],
+      ['hold-set.ts', ['cli/text.ts']],
+      ['cli/run.ts', ['index.ts', 'stats.ts', 'cli/text.ts', 'errors.ts', 'node:fs']],
     ])
     expect(violations(bad, DIRECTIONS).map((text) => text.replace(/:(?= ).*/, ''))).toEqual([
       'kernel/clock.ts imports coordination/turn.ts',
@@ -143,6 +156,8 @@ describe('imports', () => {
       'owner.ts imports door.ts',
       'owner.ts imports session/writer.ts',
       'session/writer.ts imports engine.ts',
+      'hold-set.ts imports cli/text.ts',
+      'cli/run.ts imports errors.ts',
     ])
   })
 
@@ -178,9 +193,9 @@ describe('imports', () => {
 })
 
 describe('the operating system', () => {
-  test('is named below the seam only', () => {
+  test('is named below the seam only, and by the program, which starts others and looks at mounts', () => {
     const named = sources(SRC).filter(({ text }) => /process\.platform|\bplatform\(\)/.test(text))
-    expect(named.map(({ file }) => file).filter((file) => !file.startsWith('kernel/'))).toEqual([])
+    expect(named.map(({ file }) => file).filter((file) => !/^(kernel|cli)\//.test(file))).toEqual([])
   })
 
   test('has one file of each kind, with the same functions in the same order', () => {
@@ -269,14 +284,15 @@ describe('the package', () => {
       const names = Object.keys(await import('holdfast/stats'))
       const loads = (file) => {
         const text = readFileSync(new URL(file, import.meta.resolve('holdfast')), 'utf8')
-        return [...text.matchAll(/from "(.*?)"|import\\("(.*?)"\\)/g)].map((match) => match[1] ?? match[2])
+        return [...text.matchAll(/from "(.*?)"|import\\("(.*?)"\\)/g)].map((match) => match[1] ?? 'later ' + match[2])
       }
       const adapter = loads('adapters/session-write-lock.js')
       const session = loads('session.js')
-      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), session, adapter }
+      const program = loads('cli.js')
+      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), session, adapter, program }
       console.log(JSON.stringify({ names, ...files }))`
     const loaded = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
-    const { names, index, core, stats, session, adapter } = loaded
+    const { names, index, core, stats, session, adapter, program } = loaded
     expect(names).toEqual(['collectStats'])
     expect(index).toEqual(['./core.js'])
     expect(core.filter((file) => !file.startsWith('node:'))).toEqual([])
@@ -286,9 +302,12 @@ describe('the package', () => {
     expect(session.filter((file) => !/^(node:.*|\.\/core\.js)$/.test(file))).toEqual([])
     expect(adapter).toContain('../core.js')
     expect(adapter.filter((file) => !/^(node:.*|\.\.\/core\.js)$/.test(file))).toEqual([])
+    // Each command, and all that locks, when it is needed.
+    expect(program).toContain('later ./cli/run.js')
+    expect(program.filter((file) => !/^(node:.*|\.\/cli\/shared\.js|later .*)$/.test(file))).toEqual([])
   })
 
-  test.for(['index', 'core', 'session', 'stats', 'adapters/session-write-lock'])(
+  test.for(['index', 'core', 'session', 'stats', 'adapters/session-write-lock', 'cli'])(
     'has no back door to its inner files: dist/%s.js',
     (file) => {
       const script = `await import('holdfast/dist/${file}.js')`

@@ -7,7 +7,12 @@ export interface Command {
   readonly summary: string
   /** What `holdfast <name> --help` prints. */
   readonly help: string
-  /** Answers the exit code. What was wrong with the arguments is thrown as a UsageError. */
+  /** Of the arguments, those that are its own, and not those of a program it starts: all, where it does not say. */
+  own?(args: readonly string[]): readonly string[]
+  /**
+   * Answers the exit code. What was wrong with the arguments is thrown as a UsageError, or as parseArgs() throws it;
+   * what the system or the lock refused, as it was caught.
+   */
   run(args: readonly string[], terminal: Terminal): Promise<number>
 }
 
