@@ -15,10 +15,11 @@ const FREE_STAMP = '"state":"free",'.padEnd(SLOT_SIZE)
 const HELD_STAMP = '"state":"held",'.padEnd(SLOT_SIZE)
 /** Numbers are padded to the digits of the largest safe integer. */
 const NUMBER_SIZE = 16
-/** Of a host's name, quoted and escaped. */
+/** Of texts, quoted and escaped. A record that is written again may be of any origin. */
 const HOST_SIZE = 80
-/** Likewise, of an owner's label. */
 const OWNER_SIZE = 80
+const BOOT_SIZE = 40
+const PIDNS_SIZE = 24
 const FENCE_KEY = '"fence":'
 const SINCE_KEY = '"since":'
 const FENCE_AT = RECORD_PREFIX.length + SLOT_SIZE + FENCE_KEY.length
@@ -75,11 +76,24 @@ export function prepareRecord(hold: Signature): void {
   templateFor(hold)
 }
 
+/** The record of an earlier hold once more, for the next one to be told of, with the last fence that may be in use. */
+export function recordAgain(record: LockRecord, fence: number): Buffer {
+  const { owner, label, maxHold, state, reason } = record
+  const hold = { owner, label: label ?? undefined, maxHold: maxHold ?? Infinity }
+  const bytes = composeTemplate(hold, state === 'revoked' ? revokedStamp(reason) : HELD_STAMP, holderOf(record))
+  writeNumber(bytes, FENCE_AT, fence)
+  writeNumber(bytes, SINCE_AT, Math.max(0, record.since.getTime()))
+  return bytes
+}
+
 /** The record up to its slot, of a hold that ended: released when `reason` is null, revoked otherwise. */
 export function ending(reason: string | null): Buffer {
-  if (reason === null) return RELEASED
-  const stamp = `"state":"revoked","reason":${JSON.stringify(reason)},`.padEnd(SLOT_SIZE)
-  return Buffer.from(RECORD_PREFIX + stamp, 'latin1')
+  return reason === null ? RELEASED : Buffer.from(RECORD_PREFIX + revokedStamp(reason), 'latin1')
+}
+
+function revokedStamp(reason: string | null): string {
+  const key = '"state":"revoked","reason":'
+  return `${key}${textThatFits(reason, SLOT_SIZE - key.length - 1)},`.padEnd(SLOT_SIZE)
 }
 
 /** The record of a hold of this thread that was revoked. */
@@ -147,17 +161,17 @@ function templateFor({ owner, label, maxHold }: Signature): Buffer {
   const same = lastHolder?.label === label && lastHolder?.owner === owner && lastHolder.maxHold === maxHold
   if (lastTemplate === undefined || !same) {
     lastHolder = { owner, label, maxHold }
-    lastTemplate = composeTemplate(lastHolder)
+    lastTemplate = composeTemplate(lastHolder, HELD_STAMP, thisHolder())
   }
   return lastTemplate
 }
 
-function composeTemplate({ owner, label, maxHold }: Signature): Buffer {
+function composeTemplate({ owner, label, maxHold }: Signature, stamp: string, holder: string): Buffer {
   const blank = ' '.repeat(NUMBER_SIZE)
   const numbers = `${FENCE_KEY}${blank},${SINCE_KEY}${blank},`
   const bound = maxHold === Infinity ? '' : `,"maxHold":${maxHold}`
   const names = `${bound},"owner":${textThatFits(owner, OWNER_SIZE)},"label":`
-  const start = `${RECORD_PREFIX}${HELD_STAMP}${numbers}${thisHolder()}${names}`
+  const start = `${RECORD_PREFIX}${stamp}${numbers}${holder}${names}`
   const room = RECORD_SIZE - 2 - start.length
   return Buffer.from(`${(start + textThatFits(label ?? null, room) + '}').padEnd(RECORD_SIZE - 1)}\n`, 'latin1')
 }
@@ -180,12 +194,23 @@ function asciiJson(value: string | null): string {
 
 /** The fields that are the same for every hold of this thread. */
 function thisHolder(): string {
-  holder ??=
-    `"pid":${process.pid},"tid":${threadId()},"host":${textThatFits(os().hostname(), HOST_SIZE)},` +
-    `"boot":${asciiJson(bootId())},"pidns":${asciiJson(pidNamespace())}`
+  holder ??= holderOf({
+    pid: process.pid,
+    tid: threadId(),
+    host: os().hostname(),
+    boot: bootId(),
+    pidns: pidNamespace(),
+  })
   return holder
 }
 let holder: string | undefined
+
+type Holder = Pick<LockRecord, 'pid' | 'tid' | 'host' | 'boot' | 'pidns'>
+
+function holderOf({ pid, tid, host, boot, pidns }: Holder): string {
+  const where = `"boot":${textThatFits(boot, BOOT_SIZE)},"pidns":${textThatFits(pidns, PIDNS_SIZE)}`
+  return `"pid":${pid},"tid":${tid},"host":${textThatFits(host, HOST_SIZE)},${where}`
+}
 
 export function bootId(): string | null {
   try {

@@ -6,8 +6,8 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 
 import { FenceBlock } from '../src/coordination/fences.js'
-import { composeRecord, ending, lastHold, page, RECORD_PREFIX, revokedRecord } from '../src/record-page.js'
-import { parseRecord, printable, RECORD_SIZE, thisThread } from '../src/record.js'
+import { composeRecord, ending, lastHold, page, recordAgain, RECORD_PREFIX, revokedRecord } from '../src/record-page.js'
+import { parseRecord, printable, RECORD_SIZE, thisThread, type LockRecord } from '../src/record.js'
 import { signed } from './helpers/signed.js'
 
 const SLOT = { start: 16, end: 64 }
@@ -189,6 +189,64 @@ describe('the record of a hold that was revoked', () => {
 
   test('has no fence where the hold had none', () => {
     expect(revokedRecord(signed(undefined), 1, null, 'released-all')).toMatchObject({ state: 'revoked', fence: null })
+  })
+})
+
+describe('the record of an earlier hold, written again', () => {
+  const found: LockRecord = {
+    state: 'held',
+    reason: null,
+    pid: 4711,
+    tid: 3,
+    host: 'other',
+    boot: '9dfbd2bb-7ad9-4c9d-8d5c-6a2d3ad0e3ff',
+    pidns: '4026531836',
+    owner: 'lane',
+    label: 'main',
+    since: new Date(1_700_000_000_000),
+    maxHold: 5000,
+    fence: 7,
+  }
+
+  test('tells the same, with a fence that is in use by now', () => {
+    expect(read(recordAgain(found, 40))).toEqual({
+      obstacle: null,
+      unfinished: { ...found, fence: 40 },
+      fence: 40,
+    })
+  })
+
+  test('tells how that hold was revoked, and nothing where that is not known', () => {
+    const revoked = { ...found, state: 'revoked', reason: 'max-hold' } as const
+    expect(read(recordAgain(revoked, 40)).unfinished).toEqual({ ...revoked, fence: 40 })
+    expect(read(recordAgain({ ...revoked, reason: null }, 40)).unfinished).toMatchObject({ reason: null })
+  })
+
+  test('keeps the layout, whatever texts and numbers the file had', () => {
+    const texts = fc.string({ unit: 'binary', maxLength: 600 })
+    const numbers = fc.double({ noDefaultInfinity: true, noNaN: true })
+    const records = fc.record<LockRecord>({
+      state: fc.constantFrom('held', 'revoked'),
+      reason: fc.option(texts),
+      pid: numbers,
+      tid: numbers,
+      host: texts,
+      boot: fc.option(texts),
+      pidns: fc.option(texts),
+      owner: fc.option(texts),
+      label: fc.option(texts),
+      since: fc.date({ noInvalidDate: true }),
+      maxHold: fc.option(numbers),
+      fence: fc.option(numbers),
+    })
+    fc.assert(
+      fc.property(records, (record) => {
+        const again = recordAgain(record, 40)
+        expect(again).toHaveLength(RECORD_SIZE)
+        const known = { state: record.state, pid: record.pid + 0, fence: 40 }
+        expect(parseRecord(again.toString('latin1'))).toMatchObject(known)
+      }),
+    )
   })
 })
 

@@ -18,14 +18,13 @@ export interface Judgement {
   readonly checks: readonly Violations[]
   /** Increments that were counted under locks. */
   readonly sections: number
-  /** Ends of which the next holder was told, and those of which only an acquireAll() was that let go again. */
+  /** Deaths and other ends of which the next holder was told. */
   readonly told: number
-  readonly swallowed: number
 }
 
 export function check(history: History): Judgement {
   const counted = { sections: 0 }
-  const recovered = { told: 0, swallowed: 0 }
+  const recovered = { told: 0 }
   const surprises = new Violations('nothing happened that may not happen')
   for (const text of history.unexpected) surprises.add(() => text)
   const checks = [
@@ -44,7 +43,7 @@ export function check(history: History): Judgement {
 /** Prints what was done and what was found. */
 export function judge(folder: string): { passed: number; failed: number } {
   const history = readHistory(folder)
-  const { checks, sections, told, swallowed } = check(history)
+  const { checks, sections, told } = check(history)
   const figures = figuresOf(history)
   const { grantsAfterKill: after } = figures
   const ms = (part: number): string => `${percentile(after, part).toFixed(2)} ms`
@@ -57,9 +56,7 @@ export function judge(folder: string): { passed: number; failed: number } {
       `${history.replacements} lock files replaced`,
   )
   console.log(`granted after a kill (${after.length}): p50 ${ms(0.5)}, p99 ${ms(0.99)}, max ${ms(1)}`)
-  console.log(
-    `longest wait ${figures.longestWait.toFixed(0)} ms; ${told} ends told to the next holder, ${swallowed} only to an acquireAll() that let go again`,
-  )
+  console.log(`longest wait ${figures.longestWait.toFixed(0)} ms; ${told} ends told to the next holder`)
   for (const { title, count, told } of checks) {
     console.log(count === 0 ? `passed: ${title}` : `FAILED: ${title} (${count} times)`)
     for (const text of told) console.log(`  ${text}`)

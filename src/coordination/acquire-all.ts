@@ -44,10 +44,10 @@ export async function acquireAll(
         if (waited > request.timeout) throw timeoutError(coordinator.kernel, request, waited, 0, undefined)
       }
     } catch (error) {
-      release(holds)
+      undo(holds)
       throw error
     }
-    release(holds)
+    undo(holds)
   }
 }
 
@@ -65,6 +65,6 @@ function inOrder(members: readonly Member[]): Member[] {
   return [...files.values()].sort((a, b) => (a.identity < b.identity ? -1 : 1))
 }
 
-function release(holds: readonly HoldState[]): void {
-  for (const hold of [...holds].reverse()) hold.end(null)
+function undo(holds: readonly HoldState[]): void {
+  for (const hold of [...holds].reverse()) hold.undo()
 }

@@ -60,6 +60,8 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   deadline: number
   /** The handle, while it must not be collected. */
   handle: object | null = null
+  /** Its end is no event of the lock's history: nobody was given it. */
+  undone = false
 
   private readonly holding: Holding
   private phase: Phase = 'open'
@@ -198,6 +200,12 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
     else this.reportOverrun(this.reason === null ? FIRST_OVERRUN : 0, FIRST_OVERRUN)
     if (this.lost !== null) this.controller?.abort(this.lost)
     return !late || reason === 'max-hold'
+  }
+
+  /** Releases a hold that nobody was given: whom it recovered from, the next one is told. */
+  undo(): void {
+    this.undone = true
+    this.end(null)
   }
 
   /** Ends it if its deadline has passed. */

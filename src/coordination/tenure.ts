@@ -11,6 +11,7 @@ import {
   ending,
   lastHold,
   page,
+  recordAgain,
   RECORD_PREFIX,
   revokedRecord,
   type LastHold,
@@ -153,6 +154,8 @@ export class Tenure {
     this.holds.delete(hold)
     if (hold.deadline === Infinity) this.unlimited--
     if (!this.isFree) this.shorten(hold.request)
+    // What a hold of the same tenure left meanwhile is more recent.
+    if (hold.undone) this.recovered ??= hold.recoveredFrom
     const { request, since, fence } = hold
     if (reason === null || request.mode === 'shared' || !request.record) return
     this.lastEnding = reason
@@ -170,7 +173,17 @@ export class Tenure {
   }
 
   end(): void {
-    this.kernel.release(this.lease, this.stamp(), RECORD_PREFIX.length)
+    this.kernel.release(this.lease, this.toldAgain() ? null : this.stamp(), RECORD_PREFIX.length)
+  }
+
+  /** Whether the record is now that of a hold before this tenure again, for those that were told of it were undone. */
+  private toldAgain(): boolean {
+    if (!this.recorded || this.lastEnding !== null || this.recovered === null || this.fences === null) return false
+    try {
+      return this.kernel.write(this.lease, recordAgain(this.recovered, this.fences.end))
+    } catch {
+      return false // it ends as released: that this could not be stamped is no news either
+    }
   }
 
   /** How the record ends with the hold that is released last. */

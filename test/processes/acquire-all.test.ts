@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 
 import { afterEach, describe, expect, test } from 'vitest'
 
-import { acquire, acquireAll, holds, inspect, LockLostError, releaseAll, tryAcquire } from '../../src/index.js'
+import { acquire, acquireAll, holds, inspect, LockLostError, Owner, releaseAll, tryAcquire } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
 import { missing, posix } from '../helpers/capabilities.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
@@ -272,6 +272,85 @@ describe.skipIf(missing(posix))('a member that is replaced', () => {
     expect(set.holds.map(({ held }) => held)).toEqual([true, false, true])
     set.release()
     expect(holds()).toEqual([])
+  })
+})
+
+describe('a member whose last holder died', () => {
+  /** The members, the first of which a process held until it was killed. */
+  async function abandoned(): Promise<{ first: string; second: string; pid: number }> {
+    const [first = '', second = ''] = await members(2)
+    const dying = await Agent.start()
+    await dying.acquire(first, { label: 'dead' })
+    await dying.kill()
+    return { first, second, pid: dying.pid }
+  }
+
+  test('tells of it once in the set', async () => {
+    const { first, second, pid } = await abandoned()
+    const set = await acquireAll([first, second])
+    expect(set.holds.map(({ recoveredFrom }) => recoveredFrom?.pid)).toEqual([pid, undefined])
+    set.release()
+    const again = await acquireAll([first, second])
+    expect(again.holds.map(({ recoveredFrom }) => recoveredFrom)).toEqual([null, null])
+    again.release()
+  })
+
+  test.each(['exclusive', 'shared'] as const)(
+    'tells the next holder, in whatever process, when a set of %s holds came to nothing',
+    async (mode) => {
+      const { first, second, pid } = await abandoned()
+      const other = await Agent.start()
+      await other.acquire(second)
+      for (let round = 0; round < 3; round++) {
+        await expect(acquireAll([first, second], { mode, timeout: 0 })).rejects.toMatchObject({
+          code: 'ERR_LOCK_TIMEOUT',
+        })
+      }
+      expect(inspect(first).state).toBe('abandoned')
+      const next = await other.acquire(first)
+      expect(next.recoveredFrom).toMatchObject({ pid, label: 'dead', state: 'held' })
+      await other.release(next)
+      expect((await other.acquire(first)).recoveredFrom).toBeNull()
+    },
+  )
+
+  test('tells the next in line of the same thread when the set was given up', async () => {
+    const { first, second, pid } = await abandoned()
+    const other = await Agent.start()
+    await other.acquire(second)
+    const controller = new AbortController()
+    const set = acquireAll([first, second], { signal: controller.signal })
+    expect(heldPaths()).toEqual([first])
+    const waiting = acquire(first)
+    controller.abort(new Error('changed my mind'))
+    await expect(set).rejects.toThrow('changed my mind')
+    const next = await waiting
+    expect(next.recoveredFrom).toMatchObject({ pid, label: 'dead', state: 'held' })
+    next.release()
+    expect(tryAcquire(first)?.recoveredFrom).toBeNull()
+  })
+
+  test('gives larger fences afterwards than the set that was given up had', async () => {
+    const { first, second } = await abandoned()
+    const other = await Agent.start()
+    await other.acquire(second)
+    const waiting = acquireAll([first, second], { timeout: 100 })
+    const given = holds().find(({ path }) => path === first)?.fence
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' })
+    expect((await other.acquire(first)).fence).toBeGreaterThan(given ?? Infinity)
+  })
+
+  test('tells of what is more recent: a hold that was revoked before the set was given up', async () => {
+    const { first, second } = await abandoned()
+    const other = await Agent.start()
+    await other.acquire(second)
+    const owner = new Owner('lane')
+    const waiting = acquireAll([first, second], { owner, timeout: 500 })
+    const inside = await acquire(first, { owner, label: 'inside', maxHold: 1 })
+    await until('the hold inside is lost', () => !inside.held)
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' })
+    const next = await other.acquire(first)
+    expect(next.recoveredFrom).toMatchObject({ pid: process.pid, state: 'revoked', reason: 'max-hold' })
   })
 })
 
