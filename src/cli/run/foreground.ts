@@ -1,0 +1,34 @@
+// Whether a signal has reached the command already: what is typed at a terminal goes to every process of the group in its
+// foreground, and the command is in ours. Delivered twice, ^C means "at once" to many programs.
+//
+// Nobody tells who sent a signal. In the foreground of a terminal, SIGINT and SIGQUIT are taken for typed ones; whoever
+// sends one to us alone by kill(1) sends it to the group, or sends SIGTERM.
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+export function reachedTheGroup(signal: NodeJS.Signals): boolean {
+  // There, all of them are events of the console, which reach whoever is attached to it.
+  if (process.platform === 'win32') return true
+  return (signal === 'SIGINT' || signal === 'SIGQUIT') && isInForeground()
+}
+
+function isInForeground(): boolean {
+  const [group, foreground] = process.platform === 'linux' ? fromProc() : fromPs()
+  return group !== undefined && group === foreground
+}
+
+type Groups = readonly (string | undefined)[]
+
+/** This process's group, and that in the foreground of its terminal: -1 without a terminal. */
+function fromProc(): Groups {
+  // 812 (the name) S parent group session terminal foreground …
+  const [, , group, , , foreground] = readFileSync('/proc/self/stat', 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  return [group, foreground]
+}
+
+function fromPs(): Groups {
+  const { stdout } = spawnSync('ps', ['-o', 'pgid=,tpgid=', '-p', String(process.pid)], { encoding: 'utf8' })
+  return stdout.trim().split(/\s+/)
+}
