@@ -102,6 +102,15 @@ function twoVersions({ packed, consumer }) {
   return consumer.checkPromises('versions.mjs')
 }
 
+/** As `npx holdfast` finds it, from a project that only installed the package. */
+function commandLine({ packed, consumer }) {
+  consumer.install(packed.archive)
+  const holdfast = join(consumer.folder, 'node_modules', '.bin', 'holdfast')
+  const { stdout } = consumer.run(holdfast, ['run', 'data', '--', 'node', '-p', 'process.env.HOLDFAST_FENCE'])
+  if (!/^\d+\n$/.test(stdout)) throw new Error(stdout)
+  return consumer.run(holdfast, ['--version']).stdout.trim()
+}
+
 export const programs = {
   'require()': requires,
   'typescript, node16': typescript('esm.mts', '--module', 'node16'),
@@ -114,4 +123,5 @@ export const programs = {
   'esbuild, to CommonJS': bundleInCommonJs,
   'esbuild, without the binaries': bundleWithoutBinaries,
   'two versions': twoVersions,
+  'command line': commandLine,
 }
