@@ -1,5 +1,6 @@
 // Watching a store where the system does not watch the folder, or begins late.
-import { renameSync, rmSync, watch as watchFolder, writeFileSync } from 'node:fs'
+import fs, { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
@@ -7,12 +8,9 @@ import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
 import { openStore } from '../../src/session/store.js'
 import { scratch } from '../helpers/scratch.js'
 
-vi.mock('node:fs', async (original) => {
-  const fs = await original<typeof import('node:fs')>()
-  return { ...fs, watch: vi.fn(fs.watch) }
-})
-
-const watched = vi.mocked(watchFolder)
+const { watch } = fs
+const watched = vi.spyOn(fs, 'watch')
+syncBuiltinESMExports() // for those who imported the function by its name
 
 afterEach(() => {
   watched.mockReset()
@@ -28,7 +26,6 @@ async function newWatch(): Promise<{ file: string; values: AsyncIterableIterator
 
 test('a change between the first look and the beginning of watching is seen', async () => {
   const { file, values } = await newWatch()
-  const { watch } = await vi.importActual<typeof import('node:fs')>('node:fs')
   watched.mockImplementationOnce((...call: unknown[]) => {
     writeFileSync(file, '{"n":5}') // in place and of the same size: a look at the state alone sees no difference
     return (watch as (...call: unknown[]) => ReturnType<typeof watch>)(...call)
@@ -54,7 +51,6 @@ test('where the system watches nothing, the file is looked at now and then', asy
 
 test('where watching breaks off, the file is watched again', async () => {
   const { file, values } = await newWatch()
-  const { watch } = await vi.importActual<typeof import('node:fs')>('node:fs')
   watched.mockImplementation(watch)
   expect((await values.next()).value).toEqual({ n: 0 })
   const next = values.next()
