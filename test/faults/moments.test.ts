@@ -1,5 +1,5 @@
 // Somebody who does not keep the lock does the worst between two calls of a writer; and calls that hardly ever fail do.
-import { appendFileSync, chownSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chownSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
@@ -64,6 +64,22 @@ test.skipIf(missing(faultable))(
     expect(version).not.toBe(await writer.ask('version'))
     await writer.ask('append', 3)
     expect(contentOf(file)).toBe('"new"\n3\n')
+  },
+)
+
+test.skipIf(missing(faultable))(
+  'a batch that is written to a file which somebody has just deleted is written again, to the file that is there then',
+  async () => {
+    const { writer, file } = await writing()
+    writer.faults.arm(stopAt('write', 1))
+    const appended = writer.ask<string>('append', 2)
+    await stopped(writer)
+    rmSync(file)
+    writeFileSync(file, '"new"\n')
+    writer.faults.resume()
+    expect(await appended).toBe(await writer.ask('version'))
+    expect(contentOf(file)).toBe('"new"\n2\n')
+    expect(await writer.ask('events')).toMatchObject([{ kind: 'rewritten' }])
   },
 )
 
