@@ -104,19 +104,20 @@ export class Collector {
   private file(lockfile: string): Figures {
     const known = this.files.get(lockfile)
     this.files.delete(lockfile)
-    const figures = known ?? (this.files.size >= this.most ? this.forgetOldest() : new Figures(COARSE))
+    const figures = known ?? this.forgetOldest() ?? new Figures(COARSE)
     this.files.set(lockfile, figures)
     return figures
   }
 
-  private forgetOldest(): Figures {
-    for (const [lockfile, figures] of this.files) {
-      this.files.delete(lockfile)
-      this.forgotten++
-      figures.reset()
-      return figures
-    }
-    return new Figures(COARSE)
+  /** Undefined while there is room. */
+  private forgetOldest(): Figures | undefined {
+    const oldest = this.files.entries().next().value
+    if (oldest === undefined || this.files.size < this.most) return undefined
+    const [lockfile, figures] = oldest
+    this.files.delete(lockfile)
+    this.forgotten++
+    figures.reset()
+    return figures
   }
 }
 
