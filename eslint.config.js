@@ -38,13 +38,13 @@ const DIRECTION = [
     message: 'the session writer costs nothing where it is not asked for, and its door is for nobody else',
   },
   {
-    target: ['./src/!(cli)/**/*', './src/*.ts'],
-    from: './src/cli',
+    target: ['./src/!(cli)/**/*', './src/!(cli).ts'],
+    from: ['./src/cli.ts', './src/cli'],
     message: 'the program is built on the package, not the package on the program',
   },
   {
-    target: './src/cli',
-    from: ['./src/!(cli)/**/*', './src/!(index|stats).ts'],
+    target: ['./src/cli.ts', './src/cli'],
+    from: ['./src/!(cli)/**/*', './src/!(index|stats|cli).ts'],
     message: 'the program knows the public names',
   },
 ]

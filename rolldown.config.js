@@ -2,7 +2,7 @@
 // import.
 import { defineConfig } from 'rolldown'
 
-const CLI = /[\\/]src[\\/]cli[\\/]/
+const CLI = /[\\/]src[\\/]cli(\.ts$|[\\/])/
 
 export default defineConfig({
   input: {
@@ -10,7 +10,7 @@ export default defineConfig({
     session: 'src/session.ts',
     stats: 'src/stats.ts',
     'adapters/session-write-lock': 'src/adapters/session-write-lock.ts',
-    cli: 'src/cli/main.ts',
+    cli: 'src/cli.ts',
   },
   platform: 'node',
   output: {

@@ -1,4 +1,4 @@
-// What main.ts knows of a command: its name, its help, and how it runs.
+// What cli.ts knows of a command: its name, its help, and how it runs.
 import type { Terminal } from './terminal.js'
 
 export interface Command {
@@ -16,5 +16,5 @@ export interface Command {
   run(args: readonly string[], terminal: Terminal): Promise<number>
 }
 
-/** Arguments that make no sense: main.ts prints the message and where to find help, and exits with EXIT.usage. */
+/** Arguments that make no sense: cli.ts prints the message and where to find help, and exits with EXIT.usage. */
 export class UsageError extends Error {}

@@ -3,12 +3,12 @@
 // code.
 import { createRequire } from 'node:module'
 
-import { UsageError, type Command } from './command.js'
-import { COMMANDS, nearest } from './commands.js'
-import { EXIT } from './exit-codes.js'
-import { failureOf } from './failure.js'
-import { openTerminal, type Terminal } from './terminal.js'
-import { escaped } from './text.js'
+import { UsageError, type Command } from './cli/command.js'
+import { COMMANDS, nearest } from './cli/commands.js'
+import { EXIT } from './cli/exit-codes.js'
+import { failureOf } from './cli/failure.js'
+import { openTerminal, type Terminal } from './cli/terminal.js'
+import { escaped } from './cli/text.js'
 
 process.exitCode = await main(process.argv.slice(2), openTerminal(process))
 
