@@ -10,6 +10,7 @@ export default defineConfig({
     session: 'src/session.ts',
     stats: 'src/stats.ts',
     'adapters/session-write-lock': 'src/adapters/session-write-lock.ts',
+    'adapters/proper-lockfile': 'src/adapters/proper-lockfile.ts',
     cli: 'src/cli.ts',
   },
   platform: 'node',

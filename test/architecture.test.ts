@@ -95,7 +95,7 @@ interface Loads {
   readonly core: string[]
   readonly stats: string[]
   readonly session: string[]
-  readonly adapter: string[]
+  readonly adapters: string[][]
   readonly program: string[]
 }
 
@@ -288,13 +288,13 @@ describe('the package', () => {
         const text = readFileSync(new URL(file, import.meta.resolve('holdfast')), 'utf8')
         return [...text.matchAll(/from "(.*?)"|import\\("(.*?)"\\)/g)].map((match) => match[1] ?? 'later ' + match[2])
       }
-      const adapter = loads('adapters/session-write-lock.js')
+      const adapters = ['session-write-lock', 'proper-lockfile'].map((name) => loads('adapters/' + name + '.js'))
       const session = loads('session.js')
       const program = loads('cli.js')
-      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), session, adapter, program }
+      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), session, adapters, program }
       console.log(JSON.stringify({ names, ...files }))`
     const loaded = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
-    const { names, index, core, stats, session, adapter, program } = loaded
+    const { names, index, core, stats, session, adapters, program } = loaded
     expect(names).toEqual(['collectStats'])
     expect(index).toEqual(['./core.js'])
     expect(core.filter((file) => !file.startsWith('node:'))).toEqual([])
@@ -302,14 +302,16 @@ describe('the package', () => {
     expect(stats).toContain('./core.js')
     expect(session).toContain('./core.js')
     expect(session.filter((file) => !/^(node:.*|\.\/core\.js)$/.test(file))).toEqual([])
-    expect(adapter).toContain('../core.js')
-    expect(adapter.filter((file) => !/^(node:.*|\.\.\/core\.js)$/.test(file))).toEqual([])
+    for (const adapter of adapters) {
+      expect(adapter).toContain('../core.js')
+      expect(adapter.filter((file) => !/^(node:.*|\.\.\/core\.js)$/.test(file))).toEqual([])
+    }
     // Each command, and all that locks, when it is needed.
     expect(program).toContain('later ./cli/run.js')
     expect(program.filter((file) => !/^(node:.*|\.\/cli\/shared\.js|later .*)$/.test(file))).toEqual([])
   })
 
-  test.for(['index', 'core', 'session', 'stats', 'adapters/session-write-lock', 'cli'])(
+  test.for(['index', 'core', 'session', 'stats', 'adapters/session-write-lock', 'adapters/proper-lockfile', 'cli'])(
     'has no back door to its inner files: dist/%s.js',
     (file) => {
       const script = `await import('holdfast/dist/${file}.js')`

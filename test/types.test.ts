@@ -78,6 +78,10 @@ describe('the types are right', () => {
   test('for strict optional properties', () => {
     expect(compile('consumer.mts', '--module', 'nodenext', '--exactOptionalPropertyTypes')).toBe('')
   })
+
+  test('for a program that was written for proper-lockfile', () => {
+    expect(compile('proper-lockfile.mts', '--module', 'node16', '--exactOptionalPropertyTypes')).toBe('')
+  })
 })
 
 test('CommonJS under module node16 is told by TypeScript that it needs an import()', () => {
@@ -96,6 +100,8 @@ describe('the packed files', () => {
       'dist/stats.d.ts',
       'dist/adapters/session-write-lock.js',
       'dist/adapters/session-write-lock.d.ts',
+      'dist/adapters/proper-lockfile.js',
+      'dist/adapters/proper-lockfile/names.d.ts',
       'dist/kernel/kernel.d.ts',
     ]
     const native = [
