@@ -8,7 +8,14 @@ import type { FileLines } from './lines.js'
 const PROGRAMS = ['clang++', 'llvm-profdata', 'llvm-cov']
 
 export function missingPrograms(): string[] {
-  return PROGRAMS.filter((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).error !== undefined)
+  const missing = PROGRAMS.filter((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).error !== undefined)
+  return missing.length > 0 || counts() ? missing : ['the library of clang that counts (libclang_rt.profile)']
+}
+
+/** Debian has the library that counts in a package of its own. */
+function counts(): boolean {
+  const args = ['-fprofile-instr-generate', '-x', 'c++', '-', '-o', '/dev/null']
+  return spawnSync('clang++', args, { input: 'int main() {}' }).status === 0
 }
 
 /** Only of the files that this system's addon is built from, their headers included. */

@@ -22,7 +22,7 @@ if (suites.length === 0) throw new Error(`Expected one of ${SUITES.map(({ name }
 
 const missing = process.platform === 'linux' ? missingPrograms() : ['Linux']
 if (missing.length > 0) {
-  console.log(`skipped: this machine lacks ${missing.join(', ')} (on Debian: clang, llvm, libclang-rt-14-dev)`)
+  console.log(`skipped: this machine lacks ${missing.join(', ')} (on Debian: clang, llvm, libclang-rt-dev)`)
 } else {
   const stage = new Stage()
   try {
