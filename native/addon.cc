@@ -132,7 +132,7 @@ napi_value ReadLease(napi_env env, napi_callback_info info) {
   return call.Number(result.done() ? static_cast<double>(length) : -1);
 }
 
-// write(lease, bytes) → 0 written, 1 not writable, 2 failed
+// write(lease, bytes) → 0 written, 1 must carry no record, 2 failed
 napi_value WriteLease(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Bytes bytes(call, 1);

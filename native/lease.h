@@ -176,7 +176,7 @@ bool ExitChange(uint64_t id, bool ends, const Ending& ending);
 // The start of the file of a held lease.
 Result Read(Environment* environment, uint64_t id, char* bytes, size_t size, size_t* length);
 
-// kAbsent where the file is not writable.
+// kAbsent where the file must carry no record (LockFile::writable).
 Result Write(Environment* environment, uint64_t id, const char* bytes, size_t size);
 
 // Takes a held lease out of the tables, writes its ending, unlocks and closes.

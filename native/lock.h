@@ -18,6 +18,8 @@
 //  6. Only what says "held by somebody" is busy. An interrupted call is repeated; any other error is a failure and
 //     never counts as locked.
 //  7. Who held it unlocks explicitly, then closes: a descriptor on its way through fork and exec keeps nothing.
+//  8. An empty file that has other names too may be somebody's data, linked here by somebody else: it is locked, and not
+//     written to. (One with content says by itself whether it is a lock file.)
 #ifndef HOLDFAST_NATIVE_LOCK_H_
 #define HOLDFAST_NATIVE_LOCK_H_
 
@@ -111,6 +113,8 @@ class LockFile {
 
   bool valid() const { return handle_ >= 0; }
   const Identity& identity() const { return identity_; }
+  // Whether it may carry a record: it can be written to, and rule 8 does not forbid it. As it was when it was opened: who
+  // links it elsewhere later links our lock file.
   bool writable() const { return writable_; }
 
  private:

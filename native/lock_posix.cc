@@ -37,6 +37,8 @@ Identity IdentityOf(const struct stat& status) {
   return {static_cast<uint64_t>(status.st_dev), 0, static_cast<uint64_t>(status.st_ino)};
 }
 
+bool MayBeData(const struct stat& status) { return status.st_nlink > 1 && status.st_size == 0; }
+
 int Operation(Mode mode) { return mode == Mode::kExclusive ? LOCK_EX : LOCK_SH; }
 
 // CIFS reports a lock held by somebody else as EACCES.
@@ -82,12 +84,12 @@ Result LockFile::Open(const char* path, LockFile* file) {
 
   LockFile opened;
   opened.handle_ = fd;
-  opened.writable_ = writable;
   struct stat status;
   if (fstat(fd, &status) != 0) return Failed("fstat", errno);
   if (S_ISDIR(status.st_mode)) return Failed("open", EISDIR);
   if (!S_ISREG(status.st_mode)) return {Outcome::kFailed, kNotRegularFile, "open"};
   opened.identity_ = IdentityOf(status);
+  opened.writable_ = writable && !MayBeData(status);
   *file = static_cast<LockFile&&>(opened);
   return {};
 }

@@ -40,6 +40,12 @@ bool IsLink(const wchar_t* path) {
   return LeadsElsewhere(data.dwReserved0);
 }
 
+bool MayBeData(HANDLE handle) {
+  FILE_STANDARD_INFO facts;
+  return GetFileInformationByHandleEx(handle, FileStandardInfo, &facts, sizeof(facts)) != 0 &&
+         facts.NumberOfLinks > 1 && facts.EndOfFile.QuadPart == 0;
+}
+
 OVERLAPPED LockedByte() {
   OVERLAPPED range = {};
   range.Offset = kLockOffsetLow;
@@ -107,6 +113,7 @@ Result LockFile::Open(const char* path, LockFile* file) {
   if (!IdentityOf(Handle(opened.handle_), &opened.identity_)) {
     return Failed("GetFileInformationByHandle", GetLastError());
   }
+  if (MayBeData(Handle(opened.handle_))) opened.writable_ = false;
   *file = static_cast<LockFile&&>(opened);
   return {};
 }

@@ -130,7 +130,7 @@ export interface Kernel {
   /** Fills `bytes` from the start of a held lease's file. How many there were, or -1 where they cannot be read. */
   read(lease: Lease, bytes: Uint8Array): number
 
-  /** Writes `bytes` at the start of the file. False where the file is not writable; throws on failure. */
+  /** Writes `bytes` at the start of the file. False where it must carry no record; throws on failure. */
   write(lease: Lease, bytes: Uint8Array): boolean
 
   /**

@@ -7,6 +7,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -633,6 +634,34 @@ describe('a lock file that is the data of somebody', () => {
     expect(readFileSync(data, 'utf8')).toBe('{"value":1}\n')
     expect(statSync(data, { bigint: true }).mtimeNs).toBe(before.mtimeNs)
     expect(readdirSync(join(data, '..'))).toEqual(['data.json'])
+  })
+
+  test('and empty, under another name, is locked and not written to', async () => {
+    const target = join(scratch(), 'data')
+    const theirs = join(scratch(), 'theirs')
+    writeFileSync(theirs, '')
+    linkSync(theirs, `${target}.hold`)
+    const before = statSync(theirs, { bigint: true })
+    const events = fallbacks()
+    const hold = await acquire(target)
+    expect(hold.fence).toBeNull()
+    expect(releaseAll()).toBe(1)
+    await expectToExclude(target)
+    const { size, mtimeNs } = statSync(theirs, { bigint: true })
+    expect([size, mtimeNs]).toEqual([0n, before.mtimeNs])
+    expect(events[0]).toMatchObject({ kind: 'record', lockfile: `${target}.hold` })
+    expect(events[0]?.reason).toContain('other names')
+  })
+
+  test('is not one that has our record: a lock file with several names gets records under each', async () => {
+    const target = join(scratch(), 'data')
+    const other = join(scratch(), 'data')
+    const first = await acquire(target)
+    linkSync(first.lockfile, `${other}.hold`)
+    first.release()
+    const second = await acquire(other)
+    expect(second.fence).toBeGreaterThan(first.fence ?? Infinity)
+    expect(tryAcquire(target)).toBeNull()
   })
 
   test.each<[string, (data: string) => void]>([
