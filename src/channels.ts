@@ -6,6 +6,7 @@
 // happens, so they are never behind.
 import { channel, tracingChannel, type Channel } from 'node:diagnostics_channel'
 
+import { visible } from './errors.js'
 import type {
   AcquireTrace,
   DeadlockEvent,
@@ -119,5 +120,5 @@ export function publishFallback(event: FallbackEvent): void {
 export function publishFilesystem(event: FallbackEvent & { filesystem: FallbackFilesystem }): void {
   publishFallback(event)
   if (fallback.wanted || event.filesystem.kind === 'network') return
-  process.emitWarning(event.reason, { type: 'HoldfastWarning', code: 'HOLDFAST_FILESYSTEM' })
+  process.emitWarning(visible(event.reason), { type: 'HoldfastWarning', code: 'HOLDFAST_FILESYSTEM' })
 }

@@ -16,7 +16,8 @@ import { parseRecord } from './record.js'
 export type { FileState, Report, Wish } from './kernel/data-files.js'
 export type { Request } from './options.js'
 export { onAbort } from './coordination/abort-fan.js'
-export { SystemError } from './kernel/system-error.js'
+export { isFileOf } from './kernel/same-file.js'
+export { SystemError, systemErrorOf } from './kernel/system-error.js'
 
 /** A change that needs no lock: to a file that is the caller's alone, or a look. */
 export function change(wish: Wish): Promise<Report> {

@@ -1,5 +1,7 @@
 // What can go wrong, as a caller sees it. Branch on `code`, never on a message. Errors are recognised across copies of
 // the package by a registered symbol, not by their class (isLockError).
+//
+// A message is safe to print whatever its paths and names have in them: every class makes it visible(). Properties are exact.
 
 const BRAND = Symbol.for('holdfast.LockError')
 
@@ -19,6 +21,24 @@ export type LockErrorCode =
   /** The native addon could not be loaded. */
   | 'ERR_LOCK_ADDON'
 
+/** One line in which nothing commands a terminal, ends the line or turns it around: such characters are shown as escapes. */
+export function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, escapeOf)
+}
+
+const NAMED = new Map([
+  ['\n', '\\n'],
+  ['\r', '\\r'],
+  ['\t', '\\t'],
+])
+
+function escapeOf(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  const digits = code.toString(16)
+  if (code <= 0xff) return NAMED.get(character) ?? `\\x${digits.padStart(2, '0')}`
+  return code <= 0xffff ? `\\u${digits.padStart(4, '0')}` : `\\u{${digits}}`
+}
+
 export interface LockErrorDetails {
   path?: string | undefined
   lockfile?: string | undefined
@@ -31,8 +51,10 @@ export class LockError extends Error {
   readonly path: string | undefined
   readonly lockfile: string | undefined
 
-  constructor(code: LockErrorCode, message: string, details: LockErrorDetails = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined)
+  /** `message` is one line, or the lines of it. */
+  constructor(code: LockErrorCode, message: string | readonly string[], details: LockErrorDetails = {}) {
+    const lines = typeof message === 'string' ? [message] : message
+    super(lines.map(visible).join('\n'), 'cause' in details ? { cause: details.cause } : undefined)
     this.code = code
     this.path = details.path
     this.lockfile = details.lockfile
@@ -176,11 +198,12 @@ function withCode<E extends Error>(error: E, code: ArgumentCode): E & { code: Ar
 
 export function invalidType(name: string, expected: string, actual: unknown): TypeError {
   const received = actual === null ? 'null' : typeof actual
-  return withCode(new TypeError(`${name} must be ${expected}; received ${received}`), 'ERR_INVALID_ARG_TYPE')
+  return withCode(new TypeError(visible(`${name} must be ${expected}; received ${received}`)), 'ERR_INVALID_ARG_TYPE')
 }
 
 export function invalidValue(name: string, expected: string, actual: unknown): TypeError {
-  return withCode(new TypeError(`${name} must be ${expected}; received ${shown(actual)}`), 'ERR_INVALID_ARG_VALUE')
+  const message = `${name} must be ${expected}; received ${shown(actual)}`
+  return withCode(new TypeError(visible(message)), 'ERR_INVALID_ARG_VALUE')
 }
 
 /** A primitive as it is; of anything else the type only, for its toString() may do as it likes. */

@@ -68,7 +68,8 @@ export interface DeadlockEvent extends LockEvent {
 export interface FallbackEvent {
   /**
    * `thread`: there was no thread to wait on, so the lock is tried again and again.
-   * `record`: the lock was taken without a record, and its `fence` is null.
+   * `record`: the lock was taken without a record, and its `fence` is null; or a shared hold could not read the record, and
+   * is not told whom it recovers from.
    * `filesystem`: the lock file is not on a local filesystem. Once for each mount and thread.
    * `watchdog`: there was no thread for `maxHold`, so it works only while the event loop turns.
    */

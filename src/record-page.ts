@@ -25,6 +25,8 @@ const SINCE_KEY = '"since":'
 const FENCE_AT = RECORD_PREFIX.length + SLOT_SIZE + FENCE_KEY.length
 const SINCE_AT = FENCE_AT + NUMBER_SIZE + 1 + SINCE_KEY.length
 
+export const UNREADABLE = 'the lock file cannot be read'
+
 /** The first bytes of a lock file. One page a thread: what is in it counts until the next read. */
 export const page = Buffer.alloc(RECORD_SIZE)
 
@@ -42,7 +44,7 @@ export function lastHold(length: number): LastHold {
   if (length === RECORD_SIZE && begins(RELEASED)) {
     return { obstacle: null, unfinished: null, fence: readNumber(FENCE_AT) }
   }
-  if (length < 0) return { obstacle: 'the lock file cannot be read', unfinished: null, fence: null }
+  if (length < 0) return { obstacle: UNREADABLE, unfinished: null, fence: null }
   const record = parseRecord(page.toString('latin1', 0, length))
   const recordable = length === 0 || (length >= MAGIC.length && begins(MAGIC_BYTES))
   return {

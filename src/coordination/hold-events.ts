@@ -1,5 +1,5 @@
 // What is told of one hold: its beginning, its end, the loss of its handle. Nothing is made that nobody wants.
-import type { LostReason } from '../errors.js'
+import { visible, type LostReason } from '../errors.js'
 import * as channels from '../channels.js'
 import type * as events from '../events.js'
 import type { LockRecord } from '../record.js'
@@ -44,7 +44,7 @@ export function tellLeak(hold: Told): void {
     return
   }
   const where = acquiredAt === null ? 'Set HOLDFAST_TRACE=1 to see where.' : `Acquired\n${acquiredAt}`
-  const path = hold.request.file.target
+  const path = visible(hold.request.file.target)
   const message = `The lock of ${path} was never released and its handle was lost; it is free now. ${where}`
   process.emitWarning(message, { type: 'HoldfastWarning', code: 'HOLDFAST_LEAK' })
 }

@@ -11,7 +11,7 @@ const ADVICE: Record<string, string> = {
   ELOOP: 'is a symbolic link, and a lock file must be a regular file',
   EFTYPE: 'is no regular file (a FIFO, a device?), and a lock file must be one',
   ENXIO: 'is no regular file (a socket?), and a lock file must be one',
-  EAGAIN: 'is deleted as fast as it is made',
+  EAGAIN: 'cannot be opened: somebody has a lease on it (F_SETLEASE), or deletes it as fast as it is made',
   ENOENT: 'cannot be created: a folder on its path does not exist',
   EBADF: 'cannot be locked: on NFS an exclusive lock needs a lock file that may be written',
   ETIMEDOUT: 'cannot be reached: its filesystem does not answer',

@@ -14,6 +14,7 @@ import {
   recordAgain,
   RECORD_PREFIX,
   revokedRecord,
+  UNREADABLE,
   type LastHold,
   type Signature,
 } from '../record-page.js'
@@ -231,15 +232,18 @@ export class Tenure {
 
   /** What a hold that begins now is told: its fencing number, and whom it recovers from. */
   private inscribe(request: Request, since: number): { fence: number | null; recoveredFrom: LockRecord | null } {
-    if (!this.opened) this.open()
+    if (!this.opened) this.open(request)
     const recoveredFrom = this.recovered
     if (request.mode === 'exclusive') this.recovered = this.lastEnding = null
     return { fence: request.mode === 'shared' ? null : this.takeFence(request, since), recoveredFrom }
   }
 
-  private open(): void {
+  private open({ mode, file: { lockfile } }: Request): void {
     this.opened = true
-    this.last = lastHold(this.kernel.read(this.lease, page))
+    const length = this.kernel.read(this.lease, page)
+    this.last = lastHold(length)
+    // An exclusive hold is told when it writes its own record.
+    if (length < 0 && mode === 'shared') publishFallback({ kind: 'record', lockfile, reason: UNREADABLE })
     // A hold of this tenure that was revoked meanwhile is the more recent one.
     this.recovered ??= this.last.unfinished
   }
@@ -278,7 +282,7 @@ export class Tenure {
     this.recorded = true // even if it fails: what is overdue may be written later
     if (this.kernel.write(this.lease, record)) return null
     this.recorded = false
-    return 'the lock file is not writable'
+    return 'the lock file is not writable, or an empty file with other names that may be data of somebody else'
   }
 }
 

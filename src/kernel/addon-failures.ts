@@ -19,7 +19,7 @@ export class AddonFailures {
       ...this.lines,
       `To build it, with Python 3, make and a C++ compiler, run in ${root}: ${BUILD}`,
     ]
-    return new LockError('ERR_LOCK_ADDON', message.join('\n'), { cause: this.first })
+    return new LockError('ERR_LOCK_ADDON', message, { cause: this.first })
   }
 }
 

@@ -1,4 +1,5 @@
 // The error of a call that the operating system refused.
+import { visible } from '../errors.js'
 import { os, util } from './late.js'
 
 /** Shaped like Node's own: code, errno, syscall, path. */
@@ -10,12 +11,19 @@ export class SystemError extends Error {
 
   constructor(errno: number, syscall: string, path: string) {
     const code = nameOf(errno)
-    super(`${code}: ${syscall} '${path}'`)
+    super(visible(`${code}: ${syscall} '${path}'`))
     this.code = code
     this.errno = errno
     this.syscall = syscall
     this.path = path
   }
+}
+
+/** One of Node's own as one of ours, whose message is safe to print; any other error as it is. */
+export function systemErrorOf(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || error instanceof SystemError) return error
+  if (!('errno' in error && typeof error.errno === 'number' && 'syscall' in error)) return error
+  return new SystemError(error.errno, String(error.syscall), path)
 }
 
 /** libuv has names for some errors only, and none for that of a filesystem without locks: the system has them all. */

@@ -1,4 +1,5 @@
-// What can go wrong with a transcript or a store, besides its lock.
+// What can go wrong with a transcript or a store, besides its lock. Messages are safe to print, as those of ../errors.ts are.
+import { visible } from '../errors.js'
 
 const BRAND = Symbol.for('holdfast.SessionError')
 
@@ -35,7 +36,7 @@ export class SessionError extends Error {
   readonly undone: boolean
 
   constructor(code: SessionErrorCode, message: string, { path, version, undone, cause }: SessionErrorDetails) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(visible(message), cause === undefined ? undefined : { cause })
     this.code = code
     this.path = path
     this.version = version

@@ -1,9 +1,11 @@
 // A transcript's bytes as lines: one JSON value each. A line that cannot be read does not stop the reader.
 import { isUtf8 } from 'node:buffer'
 
+import { whyNotJson } from './not-json.js'
+
 export type TranscriptLine<T> =
   | { readonly kind: 'value'; readonly value: T; /** Of its first byte in the file. */ readonly offset: number }
-  /** It is no JSON value: a fragment of a write that failed, or something that is not ours. */
+  /** It is no JSON value: a fragment of a write that failed, or something that is not ours. Only `text` quotes it. */
   | { readonly kind: 'damaged'; readonly text: string; readonly offset: number; readonly error: Error }
   /** Another file is at the path now: what was read before may be in it, or not. Lines follow from its beginning. */
   | { readonly kind: 'reset'; readonly version: string }
@@ -45,9 +47,13 @@ function parse<T>(bytes: Uint8Array, offset: number): TranscriptLine<T> {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
   try {
     // Decoded, it has other characters in their place.
-    if (!isUtf8(bytes)) throw new SyntaxError('the line is not UTF-8')
+    if (!isUtf8(bytes)) return { kind: 'damaged', text, offset, error: unreadable('it is not UTF-8') }
     return { kind: 'value', value: JSON.parse(text) as T, offset }
-  } catch (error) {
-    return { kind: 'damaged', text, offset, error: error instanceof Error ? error : new Error(String(error)) }
+  } catch (cause) {
+    return { kind: 'damaged', text, offset, error: unreadable(whyNotJson(text, cause)) }
   }
+}
+
+function unreadable(why: string): SyntaxError {
+  return new SyntaxError(`The line cannot be read: ${why}`)
 }

@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 
-import { change, onAbort, type Report } from '../door.js'
+import { change, isFileOf, onAbort, systemErrorOf, type Report } from '../door.js'
 import { SessionError } from './errors.js'
 import { FolderWatch } from './folder-watch.js'
 import { LineReader, type TranscriptLine } from './lines.js'
@@ -129,18 +129,18 @@ async function openHandle(path: string): Promise<FileHandle | null> {
     return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return null
-    throw unreadable(path, cause)
+    throw unreadable(path, systemErrorOf(cause, path))
   }
 }
 
-/** Null where the path has named more than one file meanwhile. */
+/** Null where the path has named more than one file meanwhile, or what was opened is another one than was seen. */
 async function describe(path: string, before: Report, handle: FileHandle): Promise<Opened | null> {
-  const stat = await handle.stat()
+  const stat = await handle.stat({ bigint: true })
   const after = await look(path)
   if (!stat.isFile()) return null
   const name = before.before?.name
-  if (name === undefined || after.before?.name !== name) return null
-  const { end, tail } = await wholeLines(handle, stat.size)
+  if (name === undefined || after.before?.name !== name || !isFileOf(name, stat)) return null
+  const { end, tail } = await wholeLines(handle, Number(stat.size))
   return { handle, name, end, version: versionOf({ name, size: end }, tail) }
 }
 

@@ -8,7 +8,7 @@ import { Buffer } from 'node:buffer'
 import { realpath } from 'node:fs/promises'
 import { getSystemErrorMap } from 'node:util'
 
-import { change, SystemError, type Changes, type FileState, type Report } from '../door.js'
+import { change, SystemError, systemErrorOf, type Changes, type FileState, type Report } from '../door.js'
 import { SessionError } from './errors.js'
 import { tellStore } from './store-events.js'
 import { newFileFor } from './new-file.js'
@@ -51,7 +51,7 @@ export class StoreFile<T> {
       try {
         path = await realpath(path)
       } catch (cause) {
-        if (!hasNoFile(cause)) throw this.failed('read', cause)
+        if (!hasNoFile(cause)) throw this.failed('read', systemErrorOf(cause, path))
         return { path, file: null, bytes: new Uint8Array(0) }
       }
       report = await this.lookAt(path, what)

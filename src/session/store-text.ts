@@ -5,6 +5,7 @@ import { Buffer, isUtf8 } from 'node:buffer'
 import { invalidType } from '../errors.js'
 import { encode } from './encode.js'
 import { SessionError } from './errors.js'
+import { whyNotJson } from './not-json.js'
 
 export type Validate<T> = ((value: unknown) => value is T) | ((value: unknown) => unknown)
 export type Initial<T> = T | (() => T)
@@ -187,12 +188,4 @@ function refusePromise(name: string, value: unknown): void {
   if (typeof value !== 'object' || value === null || !('then' in value) || typeof value.then !== 'function') return
   Promise.resolve(value).catch(() => {})
   throw invalidType(name, 'a value, not a promise, for the lock is not kept for what takes time', value)
-}
-
-/** The parser's own error shows a part of the content, which is nobody's business who reads a log. */
-function whyNotJson(text: string, cause: unknown): string {
-  if (text.trim() === '') return text === '' ? 'it is empty' : 'there is only white space in it'
-  if (/^\0+$/.test(text)) return 'there are only null bytes in it'
-  const position = cause instanceof Error ? /position \d+/.exec(cause.message)?.[0] : undefined
-  return position === undefined ? 'it is not JSON' : `it is not JSON (${position})`
 }

@@ -15,6 +15,7 @@ import {
 } from '../../src/adapters/session-write-lock.js'
 import { acquire, inspect, tryAcquire, type Hold } from '../../src/index.js'
 import { missing, procfs, program, root } from '../helpers/capabilities.js'
+import { lease, leases } from '../helpers/lease.js'
 import { until } from '../helpers/until.js'
 import { Gateway, sessionFile } from './gateway.js'
 
@@ -138,11 +139,11 @@ test('sessions that were released, revoked or never locked are not listed', asyn
 test('a session that somebody takes while it is looked at is not stale', async () => {
   const file = sessionFile()
   await dieHolding(file)
-  const { lstatSync } = fs
+  const { openSync } = fs
   let next: Hold | null = null
-  const look = vi.spyOn(fs, 'lstatSync').mockImplementation((...args) => {
+  const look = vi.spyOn(fs, 'openSync').mockImplementation((...args) => {
     next ??= tryAcquire(file)
-    return lstatSync(...args)
+    return openSync(...args)
   })
   syncBuiltinESMExports() // for those who imported the function by its name
   onTestFinished(() => {
@@ -357,3 +358,14 @@ test.for([
   await expect(attempt).rejects.toThrow(TypeError)
   await expect(attempt).rejects.toThrow(named)
 })
+
+test.skipIf(missing(leases))(
+  'a file of an old gateway on which somebody has a lease is left alone, without waiting',
+  async () => {
+    const file = sessionFile()
+    leave(file, { pid: deadPid(), createdAt: new Date().toISOString() })
+    await lease(`${file}.lock`)
+    expect(await cleanStaleLockFiles({ sessionsDir: dirname(file) })).toEqual(NOTHING)
+    expect(existsSync(`${file}.lock`)).toBe(true)
+  },
+)

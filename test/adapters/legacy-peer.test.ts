@@ -347,7 +347,11 @@ test('where the file cannot be made the acquire fails with the reason, and gives
   const link = join(dirname(file), 'n'.repeat(252)) // with `.lock` too long a name, and where it leads is not
   symlinkSync('session.jsonl', link)
   const attempt = acquireSessionWriteLock({ sessionFile: link, legacyPeer })
-  await expect(attempt).rejects.toMatchObject({ code: 'ENAMETOOLONG' })
+  await expect(attempt).rejects.toMatchObject({
+    code: 'ERR_LOCK_SYSTEM',
+    path: link,
+    cause: { code: 'ENAMETOOLONG', syscall: 'open' },
+  })
   using hold = tryAcquire(file)
   expect(hold?.held).toBe(true)
 })

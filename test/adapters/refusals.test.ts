@@ -14,7 +14,7 @@ import { sessionFile } from './gateway.js'
 const legacyPeer = true
 
 /** What the system does instead of `name`, for those too who imported it by its name; answers how it is put back. */
-function instead<Name extends 'lstatSync' | 'readFileSync' | 'rmSync' | 'writeFileSync'>(
+function instead<Name extends 'openSync' | 'rmSync' | 'writeFileSync'>(
   name: Name,
   does: (real: (typeof fs)[Name], ...args: unknown[]) => unknown,
 ): () => void {
@@ -41,8 +41,8 @@ function leaveStale(file: string): void {
 test('a lock file of an old gateway that cannot be read is taken for that of one that lives', async () => {
   const file = sessionFile()
   leaveStale(file)
-  const putBack = instead('readFileSync', (real, ...args) =>
-    args[0] === `${file}.lock` ? refuse('EIO') : Reflect.apply(real, fs, args),
+  const putBack = instead('openSync', (real, ...args) =>
+    args[0] === `${file}.lock` && args[1] !== 'wx' ? refuse('EIO') : Reflect.apply(real, fs, args),
   )
   await expect(acquireSessionWriteLock({ sessionFile: file, legacyPeer, timeoutMs: 60 })).rejects.toThrow(
     'session file locked',
@@ -100,7 +100,7 @@ test('what another process has cleaned between the look and the lock is not on t
   const file = sessionFile()
   leaveStale(file)
   let looks = 0
-  instead('lstatSync', (real, ...args) => {
+  instead('openSync', (real, ...args) => {
     if (args[0] === `${file}.lock` && ++looks === 2) unlinkSync(`${file}.lock`)
     return Reflect.apply(real, fs, args)
   })

@@ -467,6 +467,22 @@ test('a subscriber that locks the same file inside an event cannot come between 
   }
 })
 
+test.each(['shared', 'exclusive'] as const)('a record that cannot be read is told of a %s hold, once', async (mode) => {
+  const { holdfast, kernel } = new FakeWorld().thread()
+  kernel.read = () => -1
+  const events: unknown[] = []
+  const listener = (event: unknown) => void events.push(event)
+  subscribe('holdfast:fallback', listener)
+  try {
+    const hold = acquired(holdfast.tryAcquire(FILE, { mode }))
+    expect(hold).toMatchObject({ fence: null, recoveredFrom: null })
+    await microtasks()
+    expect(events).toMatchObject([{ kind: 'record', reason: 'the lock file cannot be read' }])
+  } finally {
+    unsubscribe('holdfast:fallback', listener)
+  }
+})
+
 test('one abort of several waiters rejects them all, also one that the first of them stood in the way of', async () => {
   const world = new FakeWorld()
   const { holdfast } = world.thread()

@@ -68,6 +68,15 @@ describe('a line reader', () => {
     expect(last).toMatchObject({ kind: 'value', value: 3 })
   })
 
+  test('shows nothing of a damaged line in its error', () => {
+    const hostile = ['\x1b[31mred', '{"password":"secret"', '"at position 7', '[1,\x07]', '\x9b2J']
+    for (const line of readInPieces(Buffer.from(hostile.join('\n') + '\n', 'latin1'), 1000)) {
+      expect(line.kind === 'damaged' && line.error.message).toMatch(
+        /^The line cannot be read: it is not (JSON( \(position \d+\))?|UTF-8)$/,
+      )
+    }
+  })
+
   test('reports a line whose bytes are no UTF-8: a value made of it would have other characters than were written', () => {
     const bytes = Buffer.concat([Buffer.from('"caf'), Buffer.of(0xe9), Buffer.from('"\n"café"\n')])
     const [damaged, whole] = readInPieces(bytes, 3)

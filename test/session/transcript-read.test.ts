@@ -1,11 +1,14 @@
 // Reading without the lock: whole lines of one moment, and of those who follow, all that come after it.
-import { appendFileSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, linkSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
 import { tryAcquire } from '../../src/index.js'
-import type { TranscriptLine } from '../../src/session.js'
-import { missing, procfs } from '../helpers/capabilities.js'
+import { isSessionError, type TranscriptLine } from '../../src/session.js'
+import { missing, posix, procfs } from '../helpers/capabilities.js'
+import { scratch } from '../helpers/scratch.js'
+import { startFixture } from '../helpers/sections.js'
 import { file } from '../helpers/target.js'
 import { TranscriptAgent } from '../helpers/transcript-agent.js'
 import { fresh, linesOf, opened, valuesOf } from '../helpers/transcript.js'
@@ -127,6 +130,36 @@ describe('read()', () => {
     expect(valuesOf(await linesOf(transcript.read()))).toEqual([1])
     expect(tryAcquire(transcript.path)).toBeNull()
   })
+
+  test.skipIf(missing(posix))(
+    'gives no line of one file as one of another, while they take each other’s place',
+    async () => {
+      const folder = scratch()
+      const [first, second, path] = ['first', 'second', 'file'].map((name) => join(folder, name)) as [
+        string,
+        string,
+        string,
+      ]
+      writeFileSync(first, '"first"\n')
+      writeFileSync(second, '"second"\n')
+      linkSync(first, path)
+      const transcript = await opened(path)
+      await startFixture('swaps.mjs', first, second, path)
+      const seen = new Map<string, Set<unknown>>()
+      for (let reads = 0; reads < 3000; reads++) {
+        const snapshot = transcript.read()
+        const values = await linesOf(snapshot).then(valuesOf, (error: unknown) => {
+          if (isSessionError(error, 'ERR_SESSION_UNREADABLE')) return null // replaced again and again
+          throw error
+        })
+        if (values === null) continue
+        const [file = ''] = snapshot.version.split('-')
+        seen.set(file, (seen.get(file) ?? new Set()).add(values.join()))
+      }
+      expect([...seen.values()].map((values) => [...values])).toEqual(expect.arrayContaining([['first'], ['second']]))
+      expect(seen.size).toBe(2)
+    },
+  )
 
   test('ends with the reason of its signal', async () => {
     const transcript = await fresh()

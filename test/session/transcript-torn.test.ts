@@ -1,12 +1,13 @@
 // Last lines without an end. Of a writer that is dead: moved aside and cut. Of one that may live: ended where they are, and
 // copied aside. Whole lines are never touched, whatever is in them.
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { acquire } from '../../src/index.js'
 import type { TranscriptEvent } from '../../src/session.js'
 import { Agent } from '../helpers/agent.js'
+import { missing, posix } from '../helpers/capabilities.js'
 import { file } from '../helpers/target.js'
 import { TranscriptAgent } from '../helpers/transcript-agent.js'
 import {
@@ -244,6 +245,40 @@ describe.for([
       expect(readFileSync(path, 'utf8')).toBe(`${whole}${line}\n2\n`)
       expect(asides(path)).toEqual([line])
     }
+  })
+})
+
+describe.skipIf(missing(posix))('where the copy of a last line would be', () => {
+  const TIME = '20300101T000000000Z'
+  const CUT = `${HALF}\0\0`
+
+  function planted(count: number): string {
+    const path = file()
+    writeFileSync(path, WHOLE + CUT)
+    for (let name = 1; name <= count; name++) {
+      symlinkSync('nowhere', `${path}.torn-${TIME}${name === 1 ? '' : `-${name}`}`)
+    }
+    vi.spyOn(Date.prototype, 'toISOString').mockReturnValue('2030-01-01T00:00:00.000Z')
+    onTestFinished(() => void vi.restoreAllMocks())
+    return path
+  }
+
+  test('there is a planted link: another name is taken, and nothing is written through it', async () => {
+    const path = planted(1)
+    const transcript = await opened(path)
+    await transcript.append({ n: 2 })
+    expect(readFileSync(`${path}.torn-${TIME}-2`, 'utf8')).toBe(CUT)
+    expect(strangersBeside(path).sort()).toEqual([`file.torn-${TIME}`, `file.torn-${TIME}-2`])
+  })
+
+  test('everything is taken: the append is refused, and the error names what is in the way', async () => {
+    const path = planted(16)
+    const transcript = await opened(path)
+    const attempt = transcript.append({ n: 2 })
+    await expect(attempt).rejects.toMatchObject({ code: 'ERR_SESSION_SYSTEM', path, cause: { code: 'ELOOP' } })
+    await expect(attempt).rejects.toThrow(`${path}.torn-${TIME}-16`)
+    expect(readFileSync(path, 'utf8')).toBe(WHOLE + CUT)
+    expect(strangersBeside(path)).toHaveLength(16)
   })
 })
 

@@ -11,6 +11,7 @@ import { installHooks } from './hooks.js'
 import { acquireOrJoin, granted, join } from './joining.js'
 import { codeOf } from './legacy-file.js'
 import { LegacyPeer } from './legacy-peer.js'
+import { refusal } from './refusal.js'
 import {
   finite,
   legacyPeerByEnvironment,
@@ -107,7 +108,7 @@ async function holdOf(wish: Wish): Promise<Hold> {
     if (!wish.allowReentrant) return await acquireOwn(signal)
     return join(sessionFile, options) ?? (await acquireOrJoin(sessionFile, options, signal, acquireOwn))
   } catch (error) {
-    throw isLockError(error, 'ERR_LOCK_TIMEOUT') ? sessionTimeout(wish.timeoutMs, error) : error
+    throw isLockError(error, 'ERR_LOCK_TIMEOUT') ? sessionTimeout(wish.timeoutMs, error) : refusal(error, sessionFile)
   }
 }
 
@@ -133,7 +134,7 @@ async function enterLegacy(lock: HeldLock, wish: Wish): Promise<void> {
     hold.extend(wish.maxHoldMs)
   } catch (error) {
     release(lock)
-    throw error
+    throw refusal(error, wish.sessionFile)
   }
 }
 

@@ -9,7 +9,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 
 import { entries, path } from '../../arguments.js'
-import { invalidType } from '../../errors.js'
+import { invalidType, visible } from '../../errors.js'
 import { inspect, tryAcquire, type LockRecord } from '../../index.js'
 import { codeOf, isWritten, judge, readLegacyFile, removeLegacyFile, type LegacyFile } from './legacy-file.js'
 import { finite, resolveSessionWriteLockOptions, type Environment, type SessionWriteLockConfig } from './settings.js'
@@ -93,10 +93,11 @@ export async function cleanStaleLockFiles(params: CleanStaleLockFilesParams): Pr
       const lock = found?.stale === true && removeStale ? clear(file, rules) : found
       if (lock === null) continue
       locks.push(lock)
-      if (lock.removed) log?.warn?.(`removed stale session lock: ${lock.lockPath} (${lock.staleReasons.join(', ')})`)
+      const removal = `removed stale session lock: ${lock.lockPath} (${lock.staleReasons.join(', ')})`
+      if (lock.removed) log?.warn?.(visible(removal))
     } catch (error) {
       // One file that cannot be looked at is no reason not to start.
-      log?.warn?.(`could not look at the session lock of ${file}: ${String(error)}`)
+      log?.warn?.(visible(`could not look at the session lock of ${file}: ${String(error)}`))
     }
   }
   return { locks, cleaned: locks.filter(({ removed }) => removed) }

@@ -1,7 +1,7 @@
 // The lock files of old gateways: `<file>.lock`, whose existence is the lock. What is in one, whether whoever made it is
 // gone, and how one is made and removed. Everything here is a guess or a race by nature, which is why holdfast does not
 // lock so; that no two new processes race is up to the caller, who holds the kernel's lock.
-import { closeSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 import { processFacts } from './processes.js'
 
@@ -26,16 +26,23 @@ export interface Judgement {
 /** Its maker writes right after making it. One that says nothing after so long was made by a process that died there. */
 const UNWRITTEN_MS = 5_000
 const MOST_BYTES = 65_536
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants
+/** Whatever stands there: it follows no link, waits for nobody and takes no terminal. */
+const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
 
-/** Null where there is none. */
+/** Null where there is none. Waits for nobody: not for who writes to a FIFO, nor for who has a lease on the file. */
 export function readLegacyFile(path: string): LegacyFile | null {
+  let descriptor: number | null = null
   try {
-    const stat = lstatSync(path)
-    const text = stat.isFile() && stat.size <= MOST_BYTES ? readFileSync(path, 'utf8') : null
+    descriptor = openSync(path, READ)
+    const stat = fstatSync(descriptor)
+    const text = stat.isFile() && stat.size <= MOST_BYTES ? readFileSync(descriptor, 'utf8') : null
     return { path, text, modified: stat.mtimeMs, ...payloadOf(text) }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return null
     return { path, text: null, modified: Date.now(), ...payloadOf(null) }
+  } finally {
+    if (descriptor !== null) closeSync(descriptor)
   }
 }
 

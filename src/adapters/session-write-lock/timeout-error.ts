@@ -1,4 +1,5 @@
 // The error that gateways know: they tell a busy session from a failed model by its code and its message.
+import { visible } from '../../errors.js'
 import type { LockTimeoutError } from '../../index.js'
 
 interface TimeoutFacts {
@@ -16,7 +17,7 @@ export class SessionWriteLockTimeoutError extends Error {
   readonly lockPath: string
 
   constructor({ timeoutMs, owner, lockPath }: TimeoutFacts, options?: ErrorOptions) {
-    super(`session file locked (timeout ${timeoutMs}ms): ${owner} ${lockPath}`, options)
+    super(visible(`session file locked (timeout ${timeoutMs}ms): ${owner} ${lockPath}`), options)
     this.timeoutMs = timeoutMs
     this.owner = owner
     this.lockPath = lockPath
