@@ -34,8 +34,10 @@ export interface VictimCalls {
   inspect(path: string, options?: InspectOptions): Ended
   transcript(work: TranscriptWork, path: string, options?: TranscriptOptions): Promise<Ended>
   store(work: StoreWork, path: string, options?: StoreOptions<unknown>): Promise<Ended>
-  /** Many reads of a transcript at once; `value` lists what came of them, each kind once. */
-  readMany(path: string, times: number): Promise<Ended>
+  /** Opens a transcript for readMany(). */
+  openToRead(path: string): Promise<Ended>
+  /** Reads it from its beginning, so many times, and closes it; `value` lists what came of that, each kind once. */
+  readMany(times: number): Promise<Ended>
   /** acquireSessionWriteLock(), which waits for files of old gateways too. */
   sessionLock(sessionFile: string): Promise<Ended>
   /** cleanStaleLockFiles(); `value` lists what it found, and how often it warned. */

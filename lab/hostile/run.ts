@@ -1,15 +1,14 @@
-// Plays every case as root and as a user without rights: `node lab/dist/hostile/run.js [--only TEXT] [--holes]`.
+// Plays every case as root and as a user without rights: `node lab/dist/hostile/run.js [--only TEXT]`.
 // Prints how each ended; exits with 1 if one did not end as it must.
 import { lstatSync, readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
 import type { Case } from './case.js'
 import { CASES } from './cases/all.js'
-import { HOLES } from './cases/holes.js'
 import { Stage, type Verdict } from './judge.js'
 import { otherUsers, USERS } from './users.js'
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, holes: { type: 'boolean' } } })
+const { values } = parseArgs({ options: { only: { type: 'string' } } })
 
 /** What everybody uses, and hostile files lead to. */
 const SHARED = ['/dev/zero', '/dev/null', '/dev/full', '/dev/random', '/dev/tty', '/proc', '/']
@@ -41,7 +40,7 @@ async function playAll(cases: readonly Case[]): Promise<Map<Case, Verdict[]>> {
 
 const began = performance.now()
 const stateBefore = sharedState()
-const wanted = (values.holes === true ? HOLES : CASES).filter(({ name }) => name.includes(values.only ?? ''))
+const wanted = CASES.filter(({ name }) => name.includes(values.only ?? ''))
 const skipped = wanted.filter(({ needs = [] }) => needs.some(({ there }) => !there))
 const names = USERS.map(({ name }) => name)
 console.log(`Hostile surroundings: ${wanted.length} cases, each as ${names.join(' and as ')}.`)

@@ -133,16 +133,7 @@ async function onTranscript(work: TranscriptWork, path: string, options: object)
   }
 }
 
-/** What is there may be refused at this moment. */
-async function openSometime(path: string): Promise<Transcript> {
-  for (;;) {
-    try {
-      return await openTranscript(path, { timeout: PATIENCE })
-    } catch (error) {
-      if (!isSessionError(error)) throw error
-    }
-  }
-}
+let opened: Transcript | null = null
 
 /** Copies of what is torn are named by the time. */
 const realTime = Object.getOwnPropertyDescriptor(Date.prototype, 'toISOString')
@@ -187,10 +178,16 @@ const calls: VictimCalls = {
       if (work === 'update') return done('done', { value: await store.update(change) })
       return done('done')
     }),
-  readMany: (path, times) =>
+  openToRead: (path) =>
+    attempt(async () => {
+      opened = await openTranscript(path)
+      return done('done')
+    }),
+  readMany: (times) =>
     attempt(async () => {
       const ends = new Set<string>()
-      await using transcript = await openSometime(path)
+      if (opened === null) throw new Error('no transcript is open')
+      await using transcript = opened
       for (let round = 0; round < times; round++) {
         const read = await attempt(async () => {
           for await (const line of transcript.read()) ends.add(shown(line, { breakLength: Infinity }))

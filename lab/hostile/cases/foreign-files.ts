@@ -72,6 +72,16 @@ export const FOREIGN_FILES: readonly Case[] = [
     expect: { root: 'lock without record', nobody: 'EACCES' },
   },
   {
+    name: 'the lock file is a hard link of an empty file outside: no record is written into that',
+    plant: (arena) => arena.hardLink(arena.lockfile, arena.out('empty')),
+    expect: 'lock without record',
+  },
+  {
+    name: 'the lock file is a hard link of an empty private file outside: no record is written into that',
+    plant: (arena) => arena.hardLink(arena.lockfile, arena.out('private')),
+    expect: { root: 'lock without record', nobody: 'EACCES' },
+  },
+  {
     name: 'the lock file is of the past, and of the future',
     plant(arena) {
       arena.foreign(arena.lockfile, 0o666)

@@ -41,6 +41,37 @@ export const NAMES: readonly Case[] = [
   },
   named('with ends of lines in its name', 'a\nb\r\nc', 'lock'),
   named('with escapes in its name', '\x1b[31m\x07\x9b2J', 'lock'),
+  {
+    name: 'a wait that runs out for a target with escapes and ends of lines in its name: its message has none',
+    async act({ arena, victim, attacker, note }) {
+      const path = arena.in('\x1b[31m\n\u202e')
+      arena.foreign(`${path}.hold`, 0o666)
+      await attacker.ask('hold', path, 'exclusive')
+      return note(await victim.ask('lock', 'acquire', path))
+    },
+    appears: [/\.hold$/],
+    expect: 'busy',
+  },
+  {
+    name: 'a target is a planted symlink to a name with escapes: the message of a refusal has none',
+    plant(arena) {
+      arena.foreignLink(arena.target, 'to\x1b[31m\nhere')
+      arena.foreignLink(arena.in('to\x1b[31m\nhere.hold'), 'nowhere')
+    },
+    expect: 'ELOOP',
+  },
+  {
+    name: 'a transcript and a store whose names have escapes are folders: the messages of the refusals have none',
+    plant(arena) {
+      arena.foreignFolder(arena.in('\x1b[31m\n.jsonl'))
+      arena.foreignFolder(arena.in('\x1b[31m\n.json'))
+    },
+    async act({ arena, victim, note }) {
+      const transcript = note(await victim.ask('transcript', 'read', arena.in('\x1b[31m\n.jsonl')))
+      return `${transcript}, ${note(await victim.ask('store', 'read', arena.in('\x1b[31m\n.json')))}`
+    },
+    expect: 'EISDIR, EISDIR',
+  },
   named('with bidirectional characters in its name', '\u202egnp.exe\u2066', 'lock'),
   named('with quotes and shell in its name', `'";$(touch x)\`touch y\`|&<>*?[!`, 'lock'),
   named('with a name that is an option', '--help', 'lock'),

@@ -1,13 +1,14 @@
 // Transcripts and stores in a folder that everybody may write to: planted in their place, and under every name that the
 // library makes beside them.
-import { chmodSync, existsSync, readdirSync, truncateSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, statSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
 
 import type { StoreOptions } from 'holdfast/session'
 
-import type { Arena } from '../arena.js'
-import type { StoreWork, TranscriptWork } from '../calls.js'
+import { ATTACKER, type Arena } from '../arena.js'
+import type { Race, StoreWork, TranscriptWork } from '../calls.js'
 import type { Case, Scene } from '../case.js'
-import { otherUsers } from '../users.js'
+import { leases, otherUsers } from '../users.js'
 
 const FILE = 't.jsonl'
 const STORE = 's.json'
@@ -49,7 +50,9 @@ const TIME = '2030-01-01T00:00:00.000Z'
 const STAMP = '20300101T000000000Z'
 const NUMBER = '0123456789abcdef0123456789abcdef'
 
-/** What is planted under a name that the library would make, and whether it must make another. */
+const READS = 2000
+
+/** What is planted under a name that the library would make. */
 const UNDER_ITS_NAME: readonly (readonly [string, (arena: Arena, path: string) => void])[] = [
   ['a dangling symlink', (arena, path) => arena.foreignLink(path, arena.out('folder/nowhere'))],
   ['a symlink to a file', (arena, path) => arena.foreignLink(path, arena.out('public'))],
@@ -59,11 +62,6 @@ const UNDER_ITS_NAME: readonly (readonly [string, (arena: Arena, path: string) =
   ['a file of another user', (arena, path) => arena.foreign(path, 0o666, 'theirs\n')],
   ['a hard link of a file outside', (arena, path) => arena.hardLink(path, arena.out('public'))],
 ]
-
-/** What can be opened and is there already: so another name is taken. Whatever else is there is not worked around. */
-function isFile(what: string): boolean {
-  return what.startsWith('a file') || what.startsWith('a hard link')
-}
 
 /** With a time that stands still, for the name has it. */
 async function atFixedTime(scene: Scene, work: () => Promise<string>): Promise<string> {
@@ -81,12 +79,16 @@ function nothingIsLeft(arena: Arena, planted: number): string {
   return names.length <= planted ? '' : `, and ${names.join(' ')} is left`
 }
 
-/** What the refusals have in common. */
-function isRefused(outcome: string): string {
-  return outcome
-    .split(', ')
-    .map((one) => (/^E(LOOP|FTYPE|ISDIR|ACCES|PERM|EXIST)$/.test(one) ? 'refused' : one))
-    .join(', ')
+/** A transcript is opened, and then read while the attacker changes what is there. */
+async function whileRacing({ arena, victim, attacker, note }: Scene, race: Race, outside: string): Promise<string> {
+  const path = join(arena.theirs, FILE)
+  note(await victim.ask('openToRead', path))
+  await attacker.ask('race', race, path, outside)
+  const ended = await victim.ask('readMany', READS)
+  const rounds = await attacker.ask('stop')
+  if (rounds < READS / 10) throw new Error(`the attacker had ${rounds} rounds`)
+  const strange = JSON.stringify(ended.value).includes('another')
+  return `${note(ended)}${strange ? ', and lines of another file' : ''}`
 }
 
 export const SESSION: readonly Case[] = [
@@ -184,11 +186,11 @@ export const SESSION: readonly Case[] = [
     async act(scene) {
       const outcome = await atFixedTime(scene, () => onTranscript(scene, ['append']))
       const second = existsSync(`${scene.arena.in(FILE)}.torn-${STAMP}-2`)
-      return `${isRefused(outcome)}${second ? ' under another name' : ''}`
+      return `${outcome}${second ? ' under another name' : ''}`
     },
-    changes: isFile(what) ? ['shared/t.jsonl'] : [],
+    changes: ['shared/t.jsonl'],
     appears: [...LOCKS, `shared/${FILE}.torn-${STAMP}-2`],
-    expect: isFile(what) ? 'done under another name' : 'refused',
+    expect: 'done under another name',
   })),
   ...UNDER_ITS_NAME.map(([what, plant]): Case => ({
     name: `where the copy of an unreadable store would be, there is ${what}`,
@@ -200,11 +202,11 @@ export const SESSION: readonly Case[] = [
       const anew = { onUnreadable: 'start-anew' } as const
       const outcome = await atFixedTime(scene, () => onStore(scene, ['update'], anew))
       const second = existsSync(`${scene.arena.in(STORE)}.corrupt-${STAMP}-2`)
-      return `${isRefused(outcome)}${second ? ' under another name' : ''}`
+      return `${outcome}${second ? ' under another name' : ''}`
     },
     changes: ['shared/s.json'],
     appears: [...LOCKS, `shared/${STORE}.corrupt-${STAMP}-2`],
-    expect: isFile(what) ? 'done under another name' : 'refused',
+    expect: 'done under another name',
   })),
   ...UNDER_ITS_NAME.map(([what, plant]): Case => ({
     name: `among the new files of compactions there is ${what}`,
@@ -323,5 +325,72 @@ export const SESSION: readonly Case[] = [
     changes: [`shared/dark/${FILE}`, 'shared/dark'],
     appears: [`shared/dark/${FILE}.hold`],
     expect: `done: ${FILE} ${FILE}.hold`,
+  },
+  {
+    name: 'where the copies of a torn line would be, there is something at every name: refused, and nothing is lost',
+    plant(arena) {
+      arena.ours(arena.in(FILE), 0o600, '{"a":1}\n{"torn":\0\0')
+      for (let count = 1; count <= 16; count++) {
+        const path = `${arena.in(FILE)}.torn-${STAMP}${count === 1 ? '' : `-${count}`}`
+        arena.foreignLink(path, arena.out('folder/nowhere'))
+      }
+    },
+    act: (scene) => atFixedTime(scene, () => onTranscript(scene, ['append'])),
+    appears: LOCKS,
+    expect: 'ELOOP',
+  },
+  {
+    name: 'a damaged line of a transcript has escapes: its error has none',
+    plant: (arena) => arena.ours(arena.in(FILE), 0o600, '\x1b[31m\n'),
+    act: (scene) => onTranscript(scene, ['read']),
+    appears: LOCKS,
+    expect: 'done',
+  },
+  {
+    name: 'a store of another user has the bit by which whoever runs it is its owner: what replaces it has not, if it is ours',
+    needs: [otherUsers],
+    plant(arena) {
+      arena.foreignFolder(arena.in('open'), 0o777)
+      arena.foreign(arena.in('open/s.json'), 0o6777, '{}')
+    },
+    async act({ arena, victim, note }) {
+      const path = arena.in('open/s.json')
+      const outcome = note(await victim.ask('store', 'update', path))
+      const { mode, uid } = statSync(path)
+      return `${outcome}, ${uid === ATTACKER.uid || (mode & 0o6000) === 0 ? 'harmless' : `mode ${mode.toString(8)} of user ${uid}`}`
+    },
+    changes: ['shared/open'],
+    appears: [/^shared\/open\/s\.json/],
+    expect: 'done, harmless',
+  },
+  {
+    name: 'another user has a lease on a transcript: every use of it is refused at once',
+    needs: [leases],
+    plant: (arena) => arena.foreign(arena.in(FILE), 0o666, '{"a":1}\n'),
+    async act(scene) {
+      await scene.attacker.ask('lease', scene.arena.in(FILE))
+      return await onTranscript(scene)
+    },
+    appears: LOCKS,
+    expect: 'EAGAIN',
+  },
+  {
+    name: 'a transcript is read while somebody puts a FIFO in its place: no thread waits for a writer',
+    plant: (arena) => arena.ours(join(arena.theirs, FILE), 0o644, '{"line":1}\n'),
+    act: (scene) => whileRacing(scene, 'fifos', ''),
+    changes: ['theirs'],
+    appears: [/^theirs\/t\.jsonl/],
+    expect: 'done',
+  },
+  {
+    name: 'a transcript is read while somebody puts symlinks in its place: no line of another file is read as one of it',
+    plant(arena) {
+      arena.ours(join(arena.theirs, FILE), 0o644, '{"line":1}\n')
+      arena.ours(arena.out('mine'), 0o600, '"another"\n')
+    },
+    act: (scene) => whileRacing(scene, 'swap', scene.arena.out('mine')),
+    changes: ['theirs'],
+    appears: [/^theirs\/t\.jsonl/],
+    expect: 'done',
   },
 ]
