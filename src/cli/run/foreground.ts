@@ -7,20 +7,19 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 export function reachedTheGroup(signal: NodeJS.Signals): boolean {
-  // There, all of them are events of the console, which reach whoever is attached to it.
-  if (process.platform === 'win32') return true
-  return (signal === 'SIGINT' || signal === 'SIGQUIT') && isInForeground()
+  // On Windows all of them are events of the console, which reach whoever is attached to it.
+  return process.platform === 'win32' || ((signal === 'SIGINT' || signal === 'SIGQUIT') && isInForeground())
 }
 
 function isInForeground(): boolean {
-  const [group, foreground] = process.platform === 'linux' ? fromProc() : fromPs()
+  const [group, foreground] = process.platform === 'linux' ? groupsByProc() : groupsByPs()
   return group !== undefined && group === foreground
 }
 
 type Groups = readonly (string | undefined)[]
 
 /** This process's group, and that in the foreground of its terminal: -1 without a terminal. */
-function fromProc(): Groups {
+export function groupsByProc(): Groups {
   // 812 (the name) S parent group session terminal foreground …
   const [, , group, , , foreground] = readFileSync('/proc/self/stat', 'utf8')
     .replace(/^.*\) /s, '')
@@ -28,7 +27,7 @@ function fromProc(): Groups {
   return [group, foreground]
 }
 
-function fromPs(): Groups {
+export function groupsByPs(): Groups {
   const { stdout } = spawnSync('ps', ['-o', 'pgid=,tpgid=', '-p', String(process.pid)], { encoding: 'utf8' })
   return stdout.trim().split(/\s+/)
 }
