@@ -84,7 +84,7 @@ describe('a hold that ends', () => {
   test.skipIf(skipped)('ends a command that does not listen after --kill-after', async () => {
     const path = join(scratch(), 'data')
     const running = Running.holdfast(['run', '--kill-after', '0.01', path, '--', ...COMMAND])
-    await running.says('child of')
+    await running.says('.')
     rmSync(`${path}.hold`)
     expect(await running.ended).toEqual({ code: 128 + 9, signal: null })
     expect(running.output).toContain('SIGTERM')

@@ -1,10 +1,12 @@
 // Signals to `holdfast run`: the command gets each of them once, and whoever started it sees how it ended.
+import { constants } from 'node:os'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
 import { inspect, tryAcquire } from '../../src/index.js'
 import { missing, posix } from '../helpers/capabilities.js'
+import { killAfterTest } from '../helpers/end.js'
 import { waiterBlocked } from '../helpers/kernel-waiters.js'
 import { scratch } from '../helpers/scratch.js'
 import { COMMAND, PROGRAM, Running } from './program.js'
@@ -14,10 +16,9 @@ const skipped = missing(posix)
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 /** Those by which it dies itself. */
 const DEATHS: readonly string[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
-const NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12 }
 
 const endedBy = (signal: (typeof PASSED_ON)[number]) =>
-  DEATHS.includes(signal) ? { code: null, signal } : { code: 128 + NUMBERS[signal], signal: null }
+  DEATHS.includes(signal) ? { code: null, signal } : { code: 128 + constants.signals[signal], signal: null }
 
 describe('while it waits', () => {
   test.skipIf(skipped).each(PASSED_ON)('%s ends the wait', async (signal) => {
@@ -36,7 +37,7 @@ describe('while it waits', () => {
 describe('while the command runs', () => {
   test.skipIf(skipped)('each signal reaches it, in order, and what it exits with is returned', async () => {
     const running = Running.holdfast(['run', join(scratch(), 'data'), '--', ...COMMAND, '9'])
-    await running.says('child of')
+    await running.says('.')
     for (const signal of PASSED_ON) {
       process.kill(running.pid, signal)
       await running.says(signal)
@@ -45,17 +46,14 @@ describe('while the command runs', () => {
     expect(running.output.split('\n').slice(1, -1)).toEqual(PASSED_ON)
   })
 
-  test.skipIf(skipped).each(PASSED_ON)(
-    'a %s that kills it is what holdfast dies of, as shells see it',
-    async (signal) => {
-      const path = join(scratch(), 'data')
-      const running = Running.holdfast(['run', path, '--', 'sh', '-c', 'echo begun; exec cat'])
-      await running.says('begun')
-      process.kill(running.pid, signal)
-      expect(await running.ended).toEqual(endedBy(signal))
-      expect(inspect(path)).toMatchObject({ state: 'free', record: { state: 'free' } })
-    },
-  )
+  test.skipIf(skipped).each(PASSED_ON)('%s that kills it ends holdfast too, as shells see it', async (signal) => {
+    const path = join(scratch(), 'data')
+    const running = Running.holdfast(['run', path, '--', 'sh', '-c', 'echo begun; exec cat'])
+    await running.says('begun')
+    process.kill(running.pid, signal)
+    expect(await running.ended).toEqual(endedBy(signal))
+    expect(inspect(path)).toMatchObject({ state: 'free', record: { state: 'free' } })
+  })
 })
 
 describe('on a terminal', () => {
@@ -66,7 +64,7 @@ describe('on a terminal', () => {
     ['^\\', CTRL_BACKSLASH, 'SIGQUIT'],
   ])('%s reaches the command once', async (_key, typed, signal) => {
     const running = onTerminal([process.execPath, PROGRAM, 'run', join(scratch(), 'data'), '--', ...COMMAND])
-    await running.says('child of')
+    await running.says('.')
     running.type(typed)
     await running.says(signal)
     // Whatever follows the first would come before what is sent now.
@@ -77,9 +75,10 @@ describe('on a terminal', () => {
 
   test.skipIf(skipped)('a SIGINT to a job in the background is passed on: nobody typed it', async () => {
     const program = [process.execPath, PROGRAM, 'run', join(scratch(), 'data'), '--', ...COMMAND]
-    // Its input does not end, and is not the terminal, which would stop it.
-    const running = onTerminal(['bash', '-c', 'set -m; sleep 60 | "$@" & wait', 'bash', ...program])
-    await running.says('child of')
+    // Its input is not the terminal, which would stop it, and does not end.
+    const script = 'set -m; mkfifo input; exec 3<>input; "$@" <&3 & wait'
+    const running = onTerminal(['bash', '-c', script, 'bash', ...program], { cwd: scratch() })
+    await running.says('.')
     process.kill(wrapperOf(running), 'SIGINT')
     await running.says('SIGINT')
   })
@@ -105,7 +104,11 @@ describe('on a terminal', () => {
   })
 })
 
-/** The parent of the command. */
+/** The parent of the command. A terminal that goes away ends neither of them for sure. */
 function wrapperOf(running: Running): number {
-  return Number(/child of (\d+)\./.exec(running.output)?.[1])
+  const [, command, wrapper] = (/child (\d+) of (\d+)\./.exec(running.output) ?? []).map(Number)
+  if (command === undefined || wrapper === undefined) throw new Error(`it does not say who it is: ${running.output}`)
+  killAfterTest(command)
+  killAfterTest(wrapper)
+  return wrapper
 }

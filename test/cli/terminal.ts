@@ -14,12 +14,20 @@ export const terminals: Capability = {
 export const CTRL_C = '\x03'
 export const CTRL_BACKSLASH = '\x1c'
 
+export interface TerminalOptions {
+  readonly columns?: number
+  readonly rows?: number
+  readonly env?: NodeJS.ProcessEnv
+  readonly cwd?: string
+}
+
 /** `type()` types there; `output` is what is shown, with its escape sequences. */
 export function onTerminal(
   command: readonly string[],
-  { columns = 80, rows = 24, env = {} }: { columns?: number; rows?: number; env?: NodeJS.ProcessEnv } = {},
+  { columns = 80, rows = 24, env = {}, cwd = process.cwd() }: TerminalOptions = {},
 ): Running {
   return new Running(['python3', ON_TERMINAL, String(columns), String(rows), ...command], {
+    cwd,
     env: { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, TERM: 'xterm', ...env },
   })
 }
