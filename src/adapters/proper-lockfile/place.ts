@@ -22,9 +22,23 @@ interface SyncPaths {
   realpathSync(file: string): string
 }
 
+/** Node's own: the system answers in one step, and what it refuses is asked for as the original asks, folder by folder. */
+const NODE: Paths & SyncPaths = {
+  realpath(file, callback) {
+    fs.realpath.native(file, (error, path) => (error ? fs.realpath(file, callback) : callback(null, path)))
+  },
+  realpathSync(file) {
+    try {
+      return fs.realpathSync.native(file)
+    } catch {
+      return fs.realpathSync(file)
+    }
+  },
+}
+
 export async function placeOf(file: string, options: UnlockOptions | undefined): Promise<Place> {
   if (!followsLinks(options)) return named(resolve(file), options)
-  const paths = options?.fs ?? fs
+  const paths = options?.fs ?? NODE
   if (!isPaths(paths)) throw invalidType('options.fs.realpath', 'a function', undefined)
   const real = await new Promise<string>((resolve, reject) => {
     paths.realpath(file, (error, path) => (error ? reject(error) : resolve(path)))
@@ -34,7 +48,7 @@ export async function placeOf(file: string, options: UnlockOptions | undefined):
 
 export function placeOfSync(file: string, options: UnlockOptions | undefined): Place {
   if (!followsLinks(options)) return named(resolve(file), options)
-  const paths = options?.fs ?? fs
+  const paths = options?.fs ?? NODE
   if (!isSyncPaths(paths)) throw invalidType('options.fs.realpathSync', 'a function', undefined)
   return named(paths.realpathSync(file), options)
 }

@@ -1,9 +1,9 @@
 // Locking by the names of proper-lockfile: who excludes whom, by which names of a file, and what is thrown.
-import { existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import fs, { existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import lockfile, { lock, lockSync, unlock } from '../../../src/adapters/proper-lockfile.js'
 import { acquire, inspect, isLockError, tryAcquire } from '../../../src/index.js'
@@ -73,8 +73,25 @@ describe.for(WAYS)('$name', ({ take }) => {
 
   test('needs the file to exist', async () => {
     const file = noFile()
-    expect(await errorOf(() => take(file))).toMatchObject({ code: 'ENOENT' })
+    expect(await errorOf(() => take(file))).toMatchObject({ code: 'ENOENT', syscall: 'lstat', path: file })
     expect(readdirSync(dirname(file))).toEqual([])
+  })
+
+  test('follows links as Node does where the system cannot', async () => {
+    const file = someFile()
+    const failing = vi.spyOn(fs.realpath, 'native').mockImplementation(((
+      _: string,
+      callback: (error: Error) => void,
+    ) => {
+      callback(new Error('a disk that it does not know'))
+    }) as typeof fs.realpath.native)
+    const failingSync = vi.spyOn(fs.realpathSync, 'native').mockImplementation(() => {
+      throw new Error('a disk that it does not know')
+    })
+    onTestFinished(() => vi.restoreAllMocks())
+    await take(file)
+    expect(failing.mock.calls.length + failingSync.mock.calls.length).toBe(1)
+    expect(tryAcquire(file)).toBeNull()
   })
 
   test('with realpath: false needs no file, and makes none', async () => {
