@@ -29,8 +29,9 @@ import * as row16 from './rows/16-long-transcript.mjs'
 import * as row17 from './rows/17-session-lock.mjs'
 import * as row18 from './rows/18-shared-transcript.mjs'
 import * as row19 from './rows/19-command.mjs'
+import * as row20 from './rows/20-proper-lockfile.mjs'
 
-const LOCKS = [row1, row2, row3, row4, row5, row6, row7, row8, row9, row10, row11, row12, row19]
+const LOCKS = [row1, row2, row3, row4, row5, row6, row7, row8, row9, row10, row11, row12, row19, row20]
 const WRITERS = [...row13.rows, ...row14.rows, row15, row16, row17, row18]
 const ROWS = [...LOCKS, ...WRITERS]
 const GROUPS = { locks: LOCKS, writer: WRITERS }
