@@ -88,7 +88,7 @@ describe.for(WAYS)('$name', ({ take }) => {
     const failingSync = vi.spyOn(fs.realpathSync, 'native').mockImplementation(() => {
       throw new Error('a disk that it does not know')
     })
-    onTestFinished(() => vi.restoreAllMocks())
+    onTestFinished(() => void vi.restoreAllMocks())
     await take(file)
     expect(failing.mock.calls.length + failingSync.mock.calls.length).toBe(1)
     expect(tryAcquire(file)).toBeNull()
