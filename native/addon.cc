@@ -24,23 +24,27 @@ napi_value AnswerOf(const Call& call, const Answer& answer) {
   return call.Number(static_cast<double>(answer.kind) + kKinds * static_cast<double>(answer.lease));
 }
 
-napi_value TextOrFalse(const Call& call, bool there, const char* text) {
-  napi_value result = nullptr;
-  if (there) {
-    napi_create_string_utf8(call.env(), text, NAPI_AUTO_LENGTH, &result);
-  } else {
-    napi_get_boolean(call.env(), false, &result);
-  }
-  return result;
+napi_value Destination(const Call& call, const Result& looked, const char* text) {
+  if (!looked.done()) return call.Answer(looked);
+  napi_value destination = nullptr;
+  napi_create_string_utf8(call.env(), text, NAPI_AUTO_LENGTH, &destination);
+  return destination;
 }
 
-// readLink(path, aside) → where it leads, empty if Node must find out; false: it is no link; 2 failed
+// readLink(path) → where it leads, empty if Node must find out; 1 it is no link, 2 failed
 napi_value ReadLinkAt(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   const Text path(call, 0);
   Link link;
-  const Result looked = ReadLink(path.c_str(), call.Boolean(1), &link);
-  return looked.done() ? TextOrFalse(call, link.there, link.destination) : call.Answer(looked);
+  return Destination(call, LockFile::ReadLink(path.c_str(), link.destination, sizeof(link.destination)), link.destination);
+}
+
+// followLink(path, aside) → as readLink(); failed also where it must not be followed
+napi_value FollowLinkAt(napi_env env, napi_callback_info info) {
+  const Call call(env, info);
+  const Text path(call, 0);
+  Link link;
+  return Destination(call, FollowLink(path.c_str(), call.Boolean(1), &link), link.destination);
 }
 
 // look(path) → kind + 16 * lease, of a look for a link that settles like a wait
@@ -50,12 +54,12 @@ napi_value LookAt(napi_env env, napi_callback_info info) {
   return AnswerOf(call, RequestLook(call.environment(), path.c_str()));
 }
 
-// looked(lease) → as readLink()
+// looked(lease) → as followLink()
 napi_value LookedAt(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   char* destination = nullptr;
-  const bool there = Looked(call.environment(), static_cast<uint64_t>(call.Integer(0)), &destination);
-  napi_value result = TextOrFalse(call, there, destination);
+  const Result looked = Looked(call.environment(), static_cast<uint64_t>(call.Integer(0)), &destination);
+  napi_value result = Destination(call, looked, destination);
   free(destination);
   return result;
 }
@@ -285,11 +289,12 @@ napi_property_descriptor Method(const char* name, napi_callback callback, Enviro
 }
 
 // attach(onSettled: (lease) => void) → the functions above, for one user in this thread. Each call makes an
-// environment of its own, so that copies of the package that share this library do not see each other's leases.
+// environment of its own, so that copies of the package that share this library do not see each other's leases. An error's
+// number where there is no memory for one.
 napi_value Attach(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   Environment* environment = Environment::Open(env, call.argument(0));
-  if (environment == nullptr) return nullptr;
+  if (environment == nullptr) return call.Number(kOutOfMemory);
   const napi_property_descriptor methods[] = {
       Method("change", OrderChange, environment),
       Method("changed", CollectChange, environment),
@@ -300,6 +305,7 @@ napi_value Attach(napi_env env, napi_callback_info info) {
       Method("enterGuard", EnterLeaseGuard, environment),
       Method("exitGuard", ExitLeaseGuard, environment),
       Method("failure", Failure, environment),
+      Method("followLink", FollowLinkAt, environment),
       Method("identify", IdentifyFile, environment),
       Method("limit", LimitLease, environment),
       Method("limitWait", LimitWaitingLease, environment),

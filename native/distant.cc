@@ -179,11 +179,10 @@ Result OpenOrCreate(const char* path, const char* target, LockFile* file) {
 
 void LookForLink(Lease* lease) {
   char destination[kLongestLink];
-  if (LockFile::ReadLink(lease->distant->path.c_str(), destination, sizeof(destination))) {
-    lease->distant->link = CopyOf(destination);
-  }
+  const Result found = LockFile::FollowLink(lease->distant->path.c_str(), destination, sizeof(destination));
+  if (found.done()) lease->distant->link = CopyOf(destination);
   lease->distant->ended = State::kLooked;
-  Settle(lease, Result::Of(Outcome::kAbsent));
+  Settle(lease, found.done() ? Result::Of(Outcome::kAbsent) : found);  // no lock, whatever was found
 }
 
 void WaitForDistant(Lease* lease) {

@@ -14,10 +14,7 @@ namespace holdfast {
 
 Environment* Environment::Open(napi_env env, napi_value on_settled) {
   void* memory = malloc(sizeof(Environment));
-  if (memory == nullptr) {
-    napi_throw_error(env, "ENOMEM", "holdfast: out of memory");
-    return nullptr;
-  }
+  if (memory == nullptr) return nullptr;
   Environment* environment = new (memory) Environment();
   environment->env_ = env;
 
@@ -26,7 +23,6 @@ Environment* Environment::Open(napi_env env, napi_value on_settled) {
   if (napi_create_threadsafe_function(env, on_settled, nullptr, name, 0, 1, nullptr, nullptr, nullptr, Deliver,
                                       &environment->notices_) != napi_ok) {
     free(environment);
-    napi_throw_error(env, nullptr, "holdfast: Node refuses a thread-safe function");
     return nullptr;
   }
   napi_unref_threadsafe_function(env, environment->notices_);

@@ -12,7 +12,7 @@ namespace holdfast {
 
 class Environment {
  public:
-  // Null, with a JavaScript exception pending, when Node refuses.
+  // Null where there is no memory for it, here or in Node.
   static Environment* Open(napi_env env, napi_value on_settled);
 
   // From any thread, under the registry's mutex. False when the event loop takes no more notices.

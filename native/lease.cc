@@ -194,19 +194,20 @@ Answer WaitDistant(Environment* environment, Mode mode, Distant* distant) {
   return StartWait(lease);
 }
 
-bool Looked(Environment* environment, uint64_t id, char** destination) {
+Result Looked(Environment* environment, uint64_t id, char** destination) {
   Lease* lease;
   {
     MutexGuard guard(registry);
     lease = Find(environment, id);
-    if (lease == nullptr || lease->state != State::kLooked) return false;
+    if (lease == nullptr || lease->state != State::kLooked) return Result::Of(Outcome::kAbsent);
     Unlink(lease);
   }
   environment->Settled();
   *destination = lease->distant->link;
   lease->distant->link = nullptr;
+  const Result failure = lease->failure;
   DeleteLease(lease);
-  return *destination != nullptr;
+  return *destination == nullptr ? failure : Result();
 }
 
 Answer Claim(Environment* environment, uint64_t id, const char* path) {

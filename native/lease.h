@@ -144,8 +144,8 @@ Answer RequestDistant(Environment* environment, const char* path, const char* ta
 // A look whether a distant `path` is a link, on a thread like a wait: kWaiting or kNoThread. It locks nothing.
 Answer RequestLook(Environment* environment, const char* path);
 
-// What a look that has settled has found: true and a text of malloc() that is the caller's, or false. Ends the lease.
-bool Looked(Environment* environment, uint64_t id, char** destination);
+// What a look that has settled has found, as LockFile::FollowLink; the text is of malloc() and the caller's. Ends the lease.
+Result Looked(Environment* environment, uint64_t id, char** destination);
 
 // Takes a granted lease, if `path` still names the locked file. kWaiting when the kernel has not granted it yet; kKnown
 // when the file turned out to be that of another lease.

@@ -80,9 +80,14 @@ class LockFile {
   LockFile(const LockFile&) = delete;
   LockFile& operator=(const LockFile&) = delete;
 
-  // Whether the last component of `path` is a symlink or, on Windows, a junction; and where it leads, which is left empty
-  // where Node reads it better (Windows).
-  static bool ReadLink(const char* path, char* destination, size_t size);
+  // kDone when the last component of `path` is a symlink or, on Windows, a junction: `destination` is where it leads, empty
+  // where Node reads it better (Windows). kAbsent when it is none, or nothing is there. Whatever else keeps us from finding
+  // out is a failure: who took it for "no link" would lock another file than everybody else.
+  static Result ReadLink(const char* path, char* destination, size_t size);
+
+  // The same for a link that is then followed by us and not by the system. A failure also where another user could have
+  // planted it: in a sticky folder that everybody may write to, and it is neither ours nor the folder's owner's.
+  static Result FollowLink(const char* path, char* destination, size_t size);
 
   // Opens an existing regular file and nothing else: never creates, truncates, follows a symlink in the last
   // component, or blocks. Falls back to a read-only descriptor where writing is not allowed: it locks, but it

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,6 +41,34 @@ Identity IdentityOf(const struct stat& status) {
 
 bool MayBeData(const struct stat& status) { return status.st_nlink > 1 && status.st_size == 0; }
 
+bool MeansNoLink(int error) { return error == EINVAL || error == ENOENT || error == ENOTDIR; }
+
+Result StatFolderOf(const char* path, struct stat* status) {
+  char folder[PATH_MAX];
+  const char* slash = strrchr(path, '/');
+  const size_t length = slash == nullptr || slash == path ? 1 : static_cast<size_t>(slash - path);
+  if (length >= sizeof(folder)) return Failed("stat", ENAMETOOLONG);
+  memcpy(folder, slash == nullptr ? "." : path, length);
+  folder[length] = '\0';
+  return stat(folder, status) == 0 ? Result() : Failed("stat", errno);
+}
+
+// The rule of Linux's fs.protected_symlinks, which guards only what the kernel follows by itself, and only where it is
+// switched on. For root as well: it is root who is made to do something elsewhere. kAbsent: it is no link any more.
+Result MayFollow(const char* path) {
+  struct stat link;
+  if (lstat(path, &link) != 0) {
+    return MeansNoLink(errno) ? Result::Of(Outcome::kAbsent) : Failed("lstat", errno);
+  }
+  if (!S_ISLNK(link.st_mode)) return Result::Of(Outcome::kAbsent);
+  if (link.st_uid == geteuid()) return {};
+  struct stat folder;
+  const Result found = StatFolderOf(path, &folder);
+  if (!found.done()) return found;
+  const bool anybodys = (folder.st_mode & S_ISVTX) != 0 && (folder.st_mode & S_IWOTH) != 0;
+  return anybodys && link.st_uid != folder.st_uid ? Failed("readlink", EACCES) : Result();
+}
+
 int Operation(Mode mode) { return mode == Mode::kExclusive ? LOCK_EX : LOCK_SH; }
 
 // CIFS reports a lock held by somebody else as EACCES.
@@ -58,11 +88,23 @@ const int kOutOfMemory = -ENOMEM;
 const int kTimedOut = -ETIMEDOUT;
 const int kTryAgain = -EAGAIN;
 
-bool LockFile::ReadLink(const char* path, char* destination, size_t size) {
-  const ssize_t length = readlink(path, destination, size - 1);
-  if (length < 0) return false;
+Result LockFile::ReadLink(const char* path, char* destination, size_t size) {
+  ssize_t length;
+  do {
+    length = readlink(path, destination, size);
+  } while (length < 0 && errno == EINTR);
+  if (length < 0) return MeansNoLink(errno) ? Result::Of(Outcome::kAbsent) : Failed("readlink", errno);
+  if (static_cast<size_t>(length) >= size) return Failed("readlink", ENAMETOOLONG);  // it may be cut off
   destination[length] = '\0';
-  return true;
+  return {};
+}
+
+Result LockFile::FollowLink(const char* path, char* destination, size_t size) {
+  const Result link = ReadLink(path, destination, size);
+  if (!link.done()) return link;
+  const Result allowed = MayFollow(path);
+  // Again, for somebody may have replaced it before we looked whose it is. Once it may be followed, he cannot.
+  return allowed.done() ? ReadLink(path, destination, size) : allowed;
 }
 
 Result LockFile::Open(const char* path, LockFile* file) {

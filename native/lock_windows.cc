@@ -31,13 +31,27 @@ bool IsFolder(DWORD attributes) {
   return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
 }
 
-bool IsLink(const wchar_t* path) {
-  if (!IsReparsePoint(GetFileAttributesW(path))) return false;
-  WIN32_FIND_DATAW data;  // the only call that tells the tag without opening the file
+Result NotFoundOut(const char* call, DWORD error) {
+  const int number = NodeError(error);
+  return number == kNotFound || number == kNotDirectory ? Result::Of(Outcome::kAbsent) : Failed(call, error);
+}
+
+// kDone: it is a link. kAbsent: it is none, or nothing is there.
+Result LookForLink(const wchar_t* path) {
+  const DWORD attributes = GetFileAttributesW(path);
+  const DWORD error = GetLastError();
+  if (attributes == INVALID_FILE_ATTRIBUTES) {
+    if (!PassesByItself(error)) return NotFoundOut("GetFileAttributes", error);
+  } else if (!IsReparsePoint(attributes)) {
+    return Result::Of(Outcome::kAbsent);
+  }
+  // The only call that tells the tag without opening the file; of one that must not be opened it tells as well.
+  WIN32_FIND_DATAW data;
   const HANDLE search = FindFirstFileW(path, &data);
-  if (search == INVALID_HANDLE_VALUE) return false;
+  if (search == INVALID_HANDLE_VALUE) return NotFoundOut("FindFirstFile", GetLastError());
   FindClose(search);
-  return LeadsElsewhere(data.dwReserved0);
+  const bool leads = IsReparsePoint(data.dwFileAttributes) && LeadsElsewhere(data.dwReserved0);
+  return leads ? Result() : Result::Of(Outcome::kAbsent);
 }
 
 bool MayBeData(HANDLE handle) {
@@ -69,10 +83,15 @@ const int kOutOfMemory = kNoMemory;
 const int kTimedOut = -4039;  // libuv's UV_ETIMEDOUT
 const int kTryAgain = -4088;  // libuv's UV_EAGAIN
 
-bool LockFile::ReadLink(const char* path, char* destination, size_t) {
+Result LockFile::ReadLink(const char* path, char* destination, size_t) {
   destination[0] = '\0';
   const WidePath wide(path);
-  return wide.text != nullptr && IsLink(wide.text);
+  return wide.text == nullptr ? Failed("GetFileAttributes", ERROR_NOT_ENOUGH_MEMORY) : LookForLink(wide.text);
+}
+
+// Links are made by those who have the right to, and no folder is everybody's and sticky.
+Result LockFile::FollowLink(const char* path, char* destination, size_t size) {
+  return ReadLink(path, destination, size);
 }
 
 Result LockFile::Open(const char* path, LockFile* file) {
@@ -99,7 +118,7 @@ Result LockFile::Open(const char* path, LockFile* file) {
   if (opened.handle_ < 0) {
     if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND) return Result::Of(Outcome::kAbsent);
     const DWORD attributes = GetFileAttributesW(wide.text);
-    if (IsFolder(attributes)) return {Outcome::kFailed, IsLink(wide.text) ? kLoop : kIsDirectory, "CreateFile"};
+    if (IsFolder(attributes)) return {Outcome::kFailed, LookForLink(wide.text).done() ? kLoop : kIsDirectory, "CreateFile"};
     return Failed("CreateFile", error);
   }
   FILE_ATTRIBUTE_TAG_INFO tag;  // of the handle, not of the path: that may name another file by now

@@ -36,9 +36,8 @@ Result Run(typename Look<Found>::Function look, const char* path, const char* ta
   return result;
 }
 
-Result ReadLinkNow(const char* path, const char*, Link* link) {
-  link->there = LockFile::ReadLink(path, link->destination, sizeof(link->destination));
-  return {};
+Result FollowLinkNow(const char* path, const char*, Link* link) {
+  return LockFile::FollowLink(path, link->destination, sizeof(link->destination));
 }
 
 Result LookForIdentity(const char* path, const char* target, Identity* identity) {
@@ -73,7 +72,7 @@ Result LookForHolder(const char* path, const char*, Sight* sight) {
 
 }  // namespace
 
-Result ReadLink(const char* path, bool aside, Link* link) { return Run(ReadLinkNow, path, "", aside, link); }
+Result FollowLink(const char* path, bool aside, Link* link) { return Run(FollowLinkNow, path, "", aside, link); }
 
 Result Identify(const char* path, const char* target, bool aside, Identity* identity) {
   return Run(LookForIdentity, path, target, aside, identity);

@@ -14,12 +14,11 @@ struct Sight {
 };
 
 struct Link {
-  bool there = false;
-  char destination[4096];  // empty where Node reads it better (LockFile::ReadLink)
+  char destination[4096];
 };
 
-// Whether the last component of `path` leads elsewhere, and where.
-Result ReadLink(const char* path, bool aside, Link* link);
+// LockFile::FollowLink.
+Result FollowLink(const char* path, bool aside, Link* link);
 
 // Which file it is. Made for `target` where it is absent.
 Result Identify(const char* path, const char* target, bool aside, Identity* identity);

@@ -29,6 +29,10 @@ const TAKING: Record<string, Row> = {
   statfs: ignored,
   // Of which file the kernel's list of locks speaks, for the processes that an error or inspect() names.
   statx: ignored,
+  // Whether a path is a link: with another answer than the true one, another lock would be taken.
+  readlink: repeated,
+  // The folder of a link, which says whether the link may be followed.
+  'stat-folder': refused,
   // The creator of a file may be about to give it to us: EACCES is asked again.
   open: (error, lasting) => (error === 'EACCES' && !lasting ? 'nothing' : repeated(error, lasting)),
   create: repeated,
@@ -70,20 +74,14 @@ const ROWS: Record<Manner, Record<string, Row>> = {
 export function expected(manner: Manner, fault: Fault, calls: readonly string[]): readonly Came[] {
   if (fault.family === 'transfers') return usual(manner) // what did a part is made to do the rest
   if (fault.family === 'threads') return withoutThread(manner)
-  // Where there is no memory there is no thread either; or the process is gone, which frees everything.
-  if (fault.family === 'memory') return [...usual(manner), ...withoutThread(manner)]
+  // Where there is no memory there is no thread either, and no addon; or the process is gone, which frees everything.
+  if (fault.family === 'memory') return [...usual(manner), ...withoutThread(manner), ...refusal(fault.error)]
   if (manner === 'ends') return ['done']
   const last = fault.times === 0 ? calls.length : fault.at - 1 + fault.times
-  const failing = calls.slice(fault.at - 1, last).map((call) => call.split(' ')[0] ?? '')
+  const failing = calls.slice(fault.at - 1, last).map(kindOf)
   const flags = new Set<string>()
   const lasting = fault.times === 0
   for (const call of failing) {
-    if (call === 'readlink') {
-      // Whether it is a link at all. Of a path that is none, nothing depends on it; of a link everything does, which the
-      // check of the lock finds out.
-      if (manner !== 'in vain') return ['done', ...refusal(fault.error), ...usual(manner)]
-      continue
-    }
     const row = ROWS[manner][call]
     if (row === undefined) return []
     const meaning = row(fault.error, lasting)
@@ -98,6 +96,11 @@ export function expected(manner: Manner, fault: Fault, calls: readonly string[])
     if (meaning === 'record') flags.add('record')
   }
   return told(usual(manner), manner, flags)
+}
+
+/** The first word of a call, unless it is about the folder of a case. */
+function kindOf(call: string): string {
+  return /^stat \w+\/\d+$/.test(call) ? 'stat-folder' : (call.split(' ')[0] ?? '')
 }
 
 /** With the fallbacks that are told. What is read and written for the end of the hold before tells none. */

@@ -1,6 +1,6 @@
 // The surroundings of one case: a fresh file, the other process, and what came of an operation as one word.
 import { subscribe } from 'node:diagnostics_channel'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { lchownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { isLockError, type FallbackEvent, type Hold } from 'holdfast'
@@ -58,10 +58,11 @@ export class Stage {
     writeFileSync(`${file}.hold`, '', { mode: 0o600 })
   }
 
-  /** `link` leads to the file. */
+  /** `link` leads to the file. It is another user's where it can be, for then more is asked about it. */
   makeLink(): string {
     const link = join(this.folder, 'link')
     symlinkSync('file', link)
+    if (process.getuid?.() === 0) lchownSync(link, 1, 1)
     return link
   }
 

@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { acquire, type Hold } from 'holdfast'
+import { acquire, inspect, type Hold } from 'holdfast'
 
 import { expected } from './expected.js'
 import { LISTING } from './plan.js'
@@ -130,11 +130,14 @@ class Subject {
     return { at: fault.at, call: calls[fault.at - 1]?.split(' ')[0] ?? 'none', came: ending.came, problem, freed }
   }
 
-  /** What it has must really exclude others, and is released. */
+  /** What it has must really exclude others, and say so in a whole record; it is released. */
   private async locked(stage: Stage, { holds }: Ending): Promise<string[]> {
     const problems: string[] = []
     for (const hold of holds) {
       if (!hold.held) problems.push('a hold that was given is not held')
+      if (hold.fence !== null && !(Number(inspect(hold.path).record?.fence) >= hold.fence)) {
+        problems.push(`the record of ${hold.path} is not that of the hold`)
+      }
       if (await this.peer.tries(hold.path === stage.other ? stage.other : stage.file)) {
         problems.push(`it says that it holds ${hold.path}, and another process could have the lock`)
       }

@@ -1,14 +1,9 @@
 // strace as a witness, which is nobody's but the kernel's: every call of an operation that it sees is one that the library
 // counts, so faults may happen at each of them.
-//
-//   node lab/dist/faults/witness.js
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 
 import { Lane } from './lane.js'
-import { compileLibrary } from './library.js'
 import { OPERATIONS } from './operations.js'
 import { LISTING } from './plan.js'
 import type { Task } from './subject.js'
@@ -92,22 +87,18 @@ function alike(seen: readonly string[], calls: readonly string[]): boolean {
   return one?.join() === other?.join()
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'holdfast-witness-'))
-let passed = 0
-let failed = 0
-try {
-  const library = compileLibrary(folder)
-  // A container may forbid it.
-  const traces = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
-  if ('lacking' in library || !traces) {
-    console.log(
-      `skipped: this machine lacks ${'lacking' in library ? library.lacking : 'strace, or the right to trace'}`,
-    )
-  } else {
-    const log = join(folder, 'log')
-    const lane = await Lane.traced(library.file, join(folder, 'traced'), log)
-    const tasks = OPERATIONS.flatMap(({ name }) => [taskOf(name, false), taskOf(name, true)])
-    const told: { task: Task; calls: string[] }[] = []
+/** What a container may forbid. */
+export function traces(): boolean {
+  return spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
+}
+
+/** Prints each operation of which the kernel has seen another call than the library; answers how many there are of both. */
+export async function witness(library: string, folder: string): Promise<{ passed: number; failed: number }> {
+  const log = `${folder}.log`
+  const lane = await Lane.traced(library, folder, log)
+  const tasks = OPERATIONS.flatMap(({ name }) => [taskOf(name, false), taskOf(name, true)])
+  const told: { task: Task; calls: string[] }[] = []
+  try {
     for (const task of tasks) {
       for (let time = 0; time < TIMES; time++) {
         const cases = await lane.sweep(task)
@@ -115,24 +106,16 @@ try {
         told.push({ task, calls: cases.map(({ call }) => call) })
       }
     }
+  } finally {
     await lane.end()
-    const windows = windowsOf(readFileSync(log, 'utf8'), lane.folder)
-    const same = told.map(({ calls }, index) => calls.length > 0 && alike(windows[index] ?? [], calls))
-    for (const task of tasks) {
-      const at = told.flatMap((one, index) => (one.task === task ? [index] : []))
-      if (at.some((index) => same[index])) {
-        passed++
-        continue
-      }
-      failed++
-      const [first = 0] = at
-      const [seen = [], calls = []] = [windows[first], told[first]?.calls]
-      console.log(`FAILED: ${titleOf(task)}\n  the kernel:  ${seen.join(', ')}\n  the library: ${calls.join(', ')}`)
-    }
-    console.log(`operations whose every call may fail: ${passed}`)
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true })
+  const windows = windowsOf(readFileSync(log, 'utf8'), lane.folder)
+  const same = told.map(({ calls }, index) => calls.length > 0 && alike(windows[index] ?? [], calls))
+  const failures = tasks.filter((task) => !told.some((one, index) => one.task === task && same[index]))
+  for (const task of failures) {
+    const first = told.findIndex((one) => one.task === task)
+    const [seen = [], calls = []] = [windows[first], told[first]?.calls]
+    console.log(`FAILED: ${titleOf(task)}\n  the kernel:  ${seen.join(', ')}\n  the library: ${calls.join(', ')}`)
+  }
+  return { passed: tasks.length - failures.length, failed: failures.length }
 }
-console.log(`${passed} passed, ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1

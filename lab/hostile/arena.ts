@@ -80,6 +80,11 @@ export class Arena {
     this.giveBack(path)
   }
 
+  /** The owner's of the folder that everybody may write to: everybody follows it. */
+  ownersLink(path: string, destination: string): void {
+    symlinkSync(destination, path)
+  }
+
   ourFolder(path: string, mode: number): void {
     mkdirSync(path)
     this.giveBack(path)

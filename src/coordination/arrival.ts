@@ -65,16 +65,28 @@ export class Arrival implements Line, Settling {
 
   settled(lease: Lease): void {
     const { kernel } = this.registry
-    const destination = kernel.looked(lease)
+    const destination = this.looked(lease)
     this.end()
     for (const waiter of [...this.waiters]) {
       this.waiters.delete(waiter)
       try {
-        const file = kernel.follow(waiter.request.file, this.links < MOST_LINKS ? destination : null)
+        const file = kernel.follow(waiter.request.file, this.links < MOST_LINKS ? destination() : null)
         waiter.request = { ...waiter.request, file }
         this.registry.lineFor(file, this.links + 1).enqueue(waiter)
       } catch (error) {
         waiter.refuse(systemError(error, waiter.request.file))
+      }
+    }
+  }
+
+  /** What each waiter is told: where the link leads, or why nobody knows. */
+  private looked(lease: Lease): () => string | null {
+    try {
+      const destination = this.registry.kernel.looked(lease, this.target)
+      return () => destination
+    } catch (error) {
+      return () => {
+        throw error
       }
     }
   }

@@ -1,6 +1,7 @@
 // Failures of the system, as errors that say what to do about them. The original stays as `cause`.
 import { LockError } from '../errors.js'
 import type { LockTarget } from '../kernel/kernel.js'
+import { isSystemFailure } from '../kernel/system-error.js'
 
 /** The filesystem knows no locks. */
 const UNSUPPORTED = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'])
@@ -26,8 +27,4 @@ export function systemError(cause: unknown, file: Pick<LockTarget, 'target' | 'l
   }
   const what = ADVICE[cause.code] ?? `cannot be locked: ${cause.message}`
   return new LockError('ERR_LOCK_SYSTEM', `${lockfile} ${what}`, details)
-}
-
-function isSystemFailure(error: unknown): error is NodeJS.ErrnoException & { code: string } {
-  return error instanceof Error && 'errno' in error && 'code' in error && typeof error.code === 'string'
 }

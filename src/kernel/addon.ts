@@ -3,7 +3,8 @@ import type { FileState } from './data-files.js'
 import type { Mount } from './mount-table.js'
 
 export interface Library {
-  attach(onSettled: (lease: number) => void): Addon
+  /** An error's number where there is no memory for it. */
+  attach(onSettled: (lease: number) => void): Addon | number
 }
 
 /** What is asked of change_door.cc: numbers of native/change.h, texts that are empty and bytes that are null where unused. */
@@ -51,17 +52,18 @@ export interface Addon {
   enterGuard(lease: number): boolean
   exitGuard(lease: number): void
   failure(): [error: number, call: string]
+  followLink(path: string, aside: boolean): string | number
   identify(path: string, target: string, aside: boolean): string | number
   limit(lease: number, milliseconds: number, ending: Uint8Array | null, prefix: number): number
   limitWait(lease: number, grace: number, rest: number): void
   look(path: string): number
-  looked(lease: number): string | false
+  looked(lease: number): string | number
   mounts(): Omit<Mount, 'options'>[]
   names(lease: number, path: string): number
   peek(path: string, aside: boolean): string | number | null
   probe(path: string, aside: boolean): { held: boolean; content: string | null } | number
   read(lease: number, bytes: Uint8Array): number
-  readLink(path: string, aside: boolean): string | false | number
+  readLink(path: string): string | number
   release(lease: number, ending: Uint8Array | null, prefix: number): void
   request(path: string, mode: number, how: number): number
   requestDistant(path: string, mode: number, how: number, target: string): number

@@ -24,7 +24,7 @@ const LIST_LASTS = 1000
 export interface System {
   /** Throws where the system does not tell. */
   readonly mounts: () => MountList
-  /** Where a link leads, by asking its filesystem; null where there is none. */
+  /** Where a link leads, by asking its filesystem; null where there is none. Throws when it cannot tell. */
   readonly link: (path: string) => string | null
   /** Milliseconds. */
   readonly now: () => number

@@ -88,8 +88,8 @@ export interface Kernel {
   /** Begins to look whether a target is a symlink. `onSettled` is told when that is found out; it locks nothing. */
   look(target: string): { readonly kind: 'waiting'; readonly lease: Lease } | { readonly kind: 'no-thread' }
 
-  /** What a look has found: where the link leads, or null. */
-  looked(lease: Lease): string | null
+  /** What a look has found: where the link leads, or null. Throws when that could not be found out. The lease has ended. */
+  looked(lease: Lease, target: string): string | null
 
   /** The lock of an unfollowed target by what was found; it may be unfollowed again. Throws as locate() does. */
   follow(file: LockTarget, destination: string | null): LockTarget

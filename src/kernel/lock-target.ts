@@ -7,6 +7,7 @@ import { basename, dirname, isAbsolute, resolve, sep } from 'node:path'
 import { invalidValue } from '../errors.js'
 import type { LockTarget } from './kernel.js'
 import { fs } from './late.js'
+import { isSystemFailure } from './system-error.js'
 
 /** The names of a lock; where they lie is found out from them. */
 type Names = Pick<LockTarget, 'lockfile' | 'target' | 'unfollowed'>
@@ -18,7 +19,7 @@ const MOST_LINKS = 40
 
 /** What has to be asked of the filesystem that a path lies on, however that is done. */
 export interface Ask {
-  /** Where the symlink at `path` leads; null: it is none; undefined: that cannot be told now. */
+  /** Where the symlink at `path` leads; null: it is none; undefined: that must not be asked now. Throws if nobody can tell. */
   link(path: string): string | null | undefined
   /** Whether the filesystem of a folder may never answer. */
   isDistant(folder: string): boolean
@@ -26,12 +27,21 @@ export interface Ask {
 
 export function lockTarget(path: string, lockfile: string | undefined, ask: Ask): Names {
   const named = withoutLinks(path, ask)
-  const link = ask.link(named.target)
-  const { target, unfollowed } = link === null ? named : followLinks(named.target, link, ask)
   if (lockfile !== undefined) {
-    return { target, lockfile: absolute(lockfile, process.cwd(), ask), unfollowed: false }
+    return { target: ofExact(named.target, ask), lockfile: absolute(lockfile, process.cwd(), ask), unfollowed: false }
   }
+  const { target, unfollowed } = followed(named, ask)
   return target === named.target && !unfollowed ? named : { target, lockfile: target + SUFFIX, unfollowed }
+}
+
+/** The target of an exact lock file. No lock depends on it, so one that cannot be followed is the one that was named. */
+function ofExact(target: string, ask: Ask): string {
+  try {
+    return followed({ target, unfollowed: false }, ask).target
+  } catch (error) {
+    if (isSystemFailure(error)) return target
+    throw error
+  }
 }
 
 /** A link that leads to `destination`, from the folder it is in. */
@@ -39,9 +49,12 @@ export function destinationOf(link: string, destination: string, ask: Ask): stri
   return absolute(destination, dirname(link), ask)
 }
 
-function followLinks(path: string, first: string | undefined, ask: Ask): Pick<Names, 'target' | 'unfollowed'> {
-  let target = path
-  let link: string | null | undefined = first
+type Target = Pick<Names, 'target' | 'unfollowed'>
+
+function followed(named: Target, ask: Ask): Target {
+  let { target } = named
+  let link = ask.link(target)
+  if (link === null) return named
   for (let links = 0; links < MOST_LINKS && typeof link === 'string'; links++) {
     target = destinationOf(target, link, ask)
     link = ask.link(target)
@@ -84,12 +97,13 @@ function absolute(path: string, folder: string, ask: Ask): string {
   return (parent.endsWith(sep) ? parent : parent + sep) + basename(trimmed)
 }
 
-/** A folder that is missing, or must not be asked, keeps its text: the open reports it, or finds the way. */
+/** A folder that is missing, or must not be asked, keeps its text: the open reports it, or finds the way. No other does. */
 function real(folder: string, ask: Ask): string {
   if (ask.isDistant(folder)) return folder
   try {
     return fs().realpathSync.native(folder)
-  } catch {
-    return resolve(folder)
+  } catch (error) {
+    if (isSystemFailure(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return resolve(folder)
+    throw error
   }
 }

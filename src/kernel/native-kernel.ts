@@ -11,7 +11,7 @@ import { destinationOf, lockTarget, type Ask } from './lock-target.js'
 import { mountsNow, type MountList } from './mount-table.js'
 import { checkPermission } from './permission.js'
 import { fs, os } from './late.js'
-import { SystemError } from './system-error.js'
+import { isSystemFailure, SystemError } from './system-error.js'
 
 // The numbers of native/lease.h and native/addon.cc.
 const MODES: Record<Mode, number> = { exclusive: 0, shared: 1 }
@@ -38,7 +38,7 @@ const PRIVATE = 0o600
 
 export class NativeKernel implements Kernel, DataFiles {
   onSettled: (lease: Lease) => void = () => {}
-  private readonly addon: Addon = loadAddon().attach((number) => this.settled(number))
+  private readonly addon = attached((number) => this.settled(number))
   private readonly changes = new Map<number, () => void>()
   private readonly filesystems: Filesystems
   /** What may be asked now, and what must not keep the caller waiting. */
@@ -52,7 +52,7 @@ export class NativeKernel implements Kernel, DataFiles {
   constructor(mounts?: () => MountList) {
     this.filesystems = new Filesystems({
       mounts: mounts ?? (() => mountsNow(() => this.addon.mounts())),
-      link: (path) => this.link(path, false),
+      link: (path) => this.destination(path, this.addon.readLink(toNamespacedPath(path))),
       now: () => performance.now(),
       changed: () => this.addon.distrust(),
     })
@@ -76,15 +76,14 @@ export class NativeKernel implements Kernel, DataFiles {
     return lease === 0 ? { kind: 'no-thread' } : { kind: 'waiting', lease }
   }
 
-  looked(lease: Lease): string | null {
-    const destination = this.addon.looked(lease)
-    return destination === false ? null : destination
+  looked(lease: Lease, target: string): string | null {
+    return this.destination(target, this.addon.looked(lease))
   }
 
   follow(file: LockTarget, destination: string | null): LockTarget {
     const { target, strict } = file
     if (destination === null) return { ...file, unfollowed: false }
-    const next = destinationOf(target, destinationText(target, destination), this.later)
+    const next = destinationOf(target, destination, this.later)
     return this.locate(next, { strict, atOnce: false })
   }
 
@@ -264,9 +263,14 @@ export class NativeKernel implements Kernel, DataFiles {
   }
 
   private link(path: string, aside: boolean): string | null {
-    const answer = this.addon.readLink(toNamespacedPath(path), aside)
-    if (typeof answer === 'number') throw this.failure(path)
-    return answer === false ? null : destinationText(path, answer)
+    return this.destination(path, this.addon.followLink(toNamespacedPath(path), aside))
+  }
+
+  /** Where a link leads, by what the addon answered; null: it is none. */
+  private destination(link: string, answer: string | number): string | null {
+    if (typeof answer === 'string') return answer === '' ? readByNode(link) : answer
+    this.check(answer, link)
+    return null
   }
 
   /**
@@ -274,9 +278,17 @@ export class NativeKernel implements Kernel, DataFiles {
    * be asked. That it exists by now is as good.
    */
   private create({ lockfile, target }: LockTarget): void {
-    const unasked = this.filesystems.of(target).distant || this.filesystems.isMountPoint(target)
-    const like = unasked ? lockfile : target // the lock file itself is not there
+    const like = this.mayAsk(target) ? target : lockfile // the lock file itself is not there
     this.check(this.addon.create(toNamespacedPath(lockfile), toNamespacedPath(like)), lockfile)
+  }
+
+  private mayAsk(target: string): boolean {
+    try {
+      return !this.filesystems.of(target).distant && !this.filesystems.isMountPoint(target)
+    } catch (error) {
+      if (isSystemFailure(error) && error.code === 'EACCES') return false
+      throw error
+    }
   }
 
   private check(answer: number, path: string): boolean {
@@ -294,12 +306,21 @@ function atLeastOne(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds))
 }
 
-/** Where a link leads; where the addon leaves that to Node, and it cannot tell, the link is taken for itself. */
-function destinationText(link: string, destination: string): string {
-  if (destination !== '') return destination
+function attached(onSettled: (number: number) => void): Addon {
+  const addon = loadAddon().attach(onSettled)
+  if (typeof addon === 'number') throw new SystemError(addon, 'malloc', 'the addon')
+  return addon
+}
+
+/** What Node cannot read as a link: a volume that is mounted on a folder, or what was a link a moment ago. */
+const NO_LINK = new Set(['EINVAL', 'UNKNOWN', 'ENOENT', 'ENOTDIR'])
+
+/** Where a link of Windows leads. */
+function readByNode(link: string): string | null {
   try {
     return fs().readlinkSync(link)
-  } catch {
-    return link
+  } catch (error) {
+    if (isSystemFailure(error) && NO_LINK.has(error.code)) return null
+    throw error
   }
 }

@@ -26,6 +26,11 @@ export function systemErrorOf(error: unknown, path: string): unknown {
   return new SystemError(error.errno, String(error.syscall), path)
 }
 
+/** Of ours or of Node's. */
+export function isSystemFailure(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return error instanceof Error && 'errno' in error && 'code' in error && typeof error.code === 'string'
+}
+
 /** libuv has names for some errors only, and none for that of a filesystem without locks: the system has them all. */
 function nameOf(errno: number): string {
   const name = util().getSystemErrorName(errno)

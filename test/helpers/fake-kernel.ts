@@ -14,7 +14,7 @@ import type {
 } from '../../src/kernel/kernel.js'
 import { LOCAL } from './filesystem.js'
 
-type State = 'waiting' | 'orphaned' | 'granted' | 'failed' | 'held' | 'lapsed'
+type State = 'looked' | 'waiting' | 'orphaned' | 'granted' | 'failed' | 'held' | 'lapsed'
 
 export interface Inode {
   readonly number: number
@@ -39,6 +39,8 @@ export interface FakeLease {
 
 export class FakeSystem {
   private readonly files = new Map<string, Inode>()
+  /** Symlinks, and where they lead. */
+  readonly links = new Map<string, string>()
   private readonly notices: FakeLease[] = []
   private readonly inodes = new Set<Inode>()
   private readonly leases = new Map<Lease, FakeLease>()
@@ -57,6 +59,8 @@ export class FakeSystem {
   now: () => number = () => 0
   /** Told of each call before anything of it is done: what other threads and the watchdog do then comes in between. */
   onCall: (call: string) => void = () => {}
+  /** A path of which nobody can tell whether it is a symlink. */
+  readonly untold = '/untold'
   /** Leases past their limit stay until watch() is called. */
   watchdogSleeps = false
 
@@ -204,6 +208,14 @@ export class FakeSystem {
     for (const lease of this.notices.splice(0)) notify(lease)
   }
 
+  /** The answer is there, and the event loop not told of it yet. */
+  look(kernel: FakeKernel): FakeLease {
+    const nowhere: Inode = { number: 0, content: '', claims: [] }
+    const lease = this.add(kernel, nowhere, 'shared', 'looked')
+    this.notices.push(lease)
+    return lease
+  }
+
   /** Whose event loops have not been told of something; one entry for each notice, the oldest first. */
   get undelivered(): FakeKernel[] {
     return this.notices.map(({ kernel }) => kernel)
@@ -253,12 +265,16 @@ export class FakeKernel implements Kernel {
     return { target: path, lockfile: lockfile ?? `${path}.hold`, filesystem: LOCAL, unfollowed: false, strict: false }
   }
 
-  look(): { kind: 'no-thread' } {
-    return { kind: 'no-thread' }
+  look(): { kind: 'waiting'; lease: Lease } {
+    return { kind: 'waiting', lease: this.system.look(this).id }
   }
 
-  looked(): null {
-    return null
+  looked(id: Lease, target: string): string | null {
+    const lease = this.find(id)
+    if (lease?.state !== 'looked') return null
+    this.system.end(lease)
+    if (target === this.system.untold) throw systemFailure('EIO', -5, target, 'readlink')
+    return this.system.links.get(target) ?? null
   }
 
   follow(file: LockTarget): LockTarget {
@@ -407,7 +423,7 @@ function isBlocked({ state }: FakeLease): boolean {
 }
 
 function notify({ kernel, id, state }: FakeLease): void {
-  if (state === 'granted' || state === 'failed' || state === 'lapsed') kernel.onSettled(id)
+  if (state === 'looked' || state === 'granted' || state === 'failed' || state === 'lapsed') kernel.onSettled(id)
 }
 
 function stamp(inode: Inode, ending: string, prefix: number): void {
@@ -415,6 +431,6 @@ function stamp(inode: Inode, ending: string, prefix: number): void {
   inode.content = ending + inode.content.slice(ending.length)
 }
 
-export function systemFailure(code: string, errno: number, path: string): Error {
-  return Object.assign(new Error(`${code}: flock '${path}'`), { code, errno, syscall: 'flock', path })
+export function systemFailure(code: string, errno: number, path: string, syscall = 'flock'): Error {
+  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, errno, syscall, path })
 }

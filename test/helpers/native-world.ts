@@ -1,5 +1,5 @@
 // The contract's world on the real system, in a folder of its own. No test runner in here: it also runs by a script.
-import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
@@ -10,6 +10,9 @@ import { LOCAL, SURE } from './filesystem.js'
 
 /** Where a handle without FILE_SHARE_DELETE keeps a lock file from being deleted. */
 const KEEPS_OPEN_FILES = process.platform === 'win32'
+
+/** Only some users may make them there, and Wine makes none. */
+const LINKS = process.platform !== 'win32'
 
 /** In `folder`, as if that lay on `filesystem`. */
 export function nativeWorld(folder: string, filesystem = LOCAL): ContractWorld {
@@ -28,6 +31,14 @@ export function nativeWorld(folder: string, filesystem = LOCAL): ContractWorld {
       linkSync(file.lockfile, other.lockfile)
       return other
     },
+    link: LINKS
+      ? (target) => {
+          const link = join(folder, `link-${++files}`)
+          symlinkSync(target, link)
+          return link
+        }
+      : null,
+    untold: LINKS ? join(folder, 'a'.repeat(256)) : null,
     remove: KEEPS_OPEN_FILES ? null : (file) => unlinkSync(file.lockfile),
     content: (file) => readFileSync(file.lockfile, 'latin1'),
     overwrite: (file, content) => writeFileSync(file.lockfile, content),

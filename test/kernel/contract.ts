@@ -13,6 +13,10 @@ export interface ContractWorld {
   unreachable(): LockTarget
   /** Another name of the same lock file. */
   alias(file: LockTarget): LockTarget
+  /** A symlink to `target`. Null where there are none. */
+  readonly link: ((target: string) => string) | null
+  /** A path of which nobody can tell whether it is a symlink. Null where there is none. */
+  readonly untold: string | null
   /** Deletes the lock file. Null where an open file cannot be deleted. */
   readonly remove: ((file: LockTarget) => void) | null
   /** What is in the lock file, read by its path. */
@@ -29,6 +33,8 @@ export interface ContractCase {
   readonly title: string
   /** The case deletes a lock file that is open. */
   readonly removes?: true
+  /** The case makes symlinks. */
+  readonly links?: true
   /** The case relies on what a request finds at once: aside, the waiter's thread finds it later. */
   readonly atOnce?: true
   readonly run: (world: ContractWorld) => Promise<void> | void
@@ -60,6 +66,15 @@ function settledBy(kernel: Kernel): Lease[] {
   const settled: Lease[] = []
   kernel.onSettled = (lease) => settled.push(lease)
   return settled
+}
+
+/** A look that has settled. */
+async function looked(world: ContractWorld, kernel: Kernel, target: string): Promise<Lease> {
+  const settled = settledBy(kernel)
+  const answer = kernel.look(target)
+  assert.ok(answer.kind === 'waiting')
+  await world.until(() => settled.includes(answer.lease))
+  return answer.lease
 }
 
 function isFree(kernel: Kernel, file: LockTarget): boolean {
@@ -462,6 +477,33 @@ export const contract: readonly ContractCase[] = [
       assert.equal(ours.identify(world.alias(file)), identity)
       assert.notEqual(ours.identify(other), identity)
       assert.ok(isFree(ours, file))
+    },
+  },
+  {
+    title: 'a look tells where a link leads, or that there is none, and has ended then',
+    links: true,
+    async run(world) {
+      const [ours, { target }] = [world.open(), world.target()]
+      assert.ok(world.link !== null)
+      const link = world.link(target)
+      const [ofLink, ofFile] = [await looked(world, ours, link), await looked(world, ours, target)]
+      assert.equal(ours.looked(ofLink, link), target)
+      assert.equal(ours.looked(ofFile, target), null)
+      assert.equal(ours.looked(ofLink, link), null)
+    },
+  },
+  {
+    title: 'a look that cannot find out whether it is a link throws, and has ended then',
+    links: true,
+    async run(world) {
+      const [ours, path] = [world.open(), world.untold]
+      assert.ok(path !== null)
+      const lease = await looked(world, ours, path)
+      assert.throws(
+        () => ours.looked(lease, path),
+        (error: NodeJS.ErrnoException) => error.syscall === 'readlink' && error.path === path,
+      )
+      assert.equal(ours.looked(lease, path), null)
     },
   },
   {

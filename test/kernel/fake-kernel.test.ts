@@ -20,6 +20,12 @@ function fakeWorld(): ContractWorld {
       system.link(file.lockfile, other.lockfile)
       return other
     },
+    link(target) {
+      const link = `/link-${++files}`
+      system.links.set(link, target)
+      return link
+    },
+    untold: system.untold,
     remove: (file) => system.remove(file.lockfile),
     content: (file) => system.inodeOf(file.lockfile)?.content ?? '',
     overwrite(file, content) {

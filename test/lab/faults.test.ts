@@ -8,7 +8,6 @@ import { expect, test } from 'vitest'
 import { missing } from '../helpers/capabilities.js'
 
 const PROGRAM = fileURLToPath(new URL('../../lab/dist/faults/run.js', import.meta.url))
-const WITNESS = fileURLToPath(new URL('../../lab/dist/faults/witness.js', import.meta.url))
 
 const compiled = { name: 'the compiled lab (npm run compile:lab)', there: existsSync(PROGRAM) }
 
@@ -35,7 +34,7 @@ test.skipIf(missing(compiled))(
 )
 
 test.skipIf(missing(compiled))('faults may happen at every call that the kernel sees', { timeout: 120_000 }, () => {
-  const { stdout, status } = spawnSync(process.execPath, [WITNESS], { encoding: 'utf8' })
+  const { stdout, status } = spawnSync(process.execPath, [PROGRAM, '--witness'], { encoding: 'utf8' })
   const [skipped] = /^skipped: .*$/m.exec(stdout) ?? []
   if (skipped !== undefined) console.log(skipped)
   expect({ failures: stdout.split('\n').filter((line) => line.startsWith('FAILED')), status }).toEqual({

@@ -20,11 +20,13 @@ const folder = (): string => join(scratch, String(++folders))
 
 const report = new Report()
 for (const filesystem of [LOCAL, DISTANT]) {
-  for (const { title, removes, atOnce, run } of contract) {
+  for (const { title, removes, links, atOnce, run } of contract) {
     if (atOnce === true && filesystem.distant) continue
     const name = filesystem.distant ? `${title}, aside` : title
     const world = nativeWorld(folder(), filesystem)
-    if (removes === true && world.remove === null) {
+    if (links === true && world.link === null) {
+      report.skip(name, 'this system makes symlinks for some users only')
+    } else if (removes === true && world.remove === null) {
       report.skip(name, 'this system keeps open files from being deleted')
     } else {
       await report.run({ title: name, run: () => run(world) })

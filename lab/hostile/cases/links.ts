@@ -1,4 +1,6 @@
 // Symbolic links where the lock file should be, on the way to it, and as the target.
+import { join } from 'node:path'
+
 import type { Case } from '../case.js'
 import { otherUsers } from '../users.js'
 
@@ -109,19 +111,19 @@ export const LINKS: readonly Case[] = [
   },
   {
     name: 'the target is a symlink to itself',
-    plant: (arena) => arena.foreignLink(arena.target, 'data'),
+    plant: (arena) => arena.ourLink(arena.target, 'data'),
     expect: 'ELOOP',
   },
   {
     name: 'the target is a symlink into a folder that is not there',
-    plant: (arena) => arena.foreignLink(arena.target, '../outside/nowhere/file'),
+    plant: (arena) => arena.ourLink(arena.target, '../outside/nowhere/file'),
     expect: 'ENOENT',
   },
   {
     name: 'the target is a symlink to a FIFO: nobody opens it',
     plant(arena) {
       arena.foreignFifo(arena.in('fifo'))
-      arena.foreignLink(arena.target, 'fifo')
+      arena.ownersLink(arena.target, 'fifo')
     },
     appears: ['shared/fifo.hold'],
     expect: 'lock',
@@ -130,21 +132,53 @@ export const LINKS: readonly Case[] = [
     name: 'the target is a symlink to a target whose lock file is a planted symlink',
     plant(arena) {
       arena.foreignLink(arena.in('other.hold'), arena.out('empty'))
-      arena.foreignLink(arena.target, 'other')
+      arena.ourLink(arena.target, 'other')
     },
     expect: 'ELOOP',
   },
   {
     name: 'the target is a symlink to a file of another folder: followed, and only the lock file is made',
-    plant: (arena) => arena.foreignLink(arena.target, arena.out('folder/theirs')),
+    plant: (arena) => arena.ownersLink(arena.target, arena.out('folder/theirs')),
     appears: ['outside/folder/theirs.hold'],
     expect: 'lock',
   },
   {
     name: 'the target is a symlink to a file whose folder only root may write to: the same',
-    needs: [otherUsers],
-    plant: (arena) => arena.foreignLink(arena.target, arena.out('secret')),
+    plant: (arena) => arena.ourLink(arena.target, arena.out('secret')),
     appears: ['outside/secret.hold'],
     expect: { root: 'lock', nobody: 'EACCES' },
+  },
+  // As the kernel does with fs.protected_symlinks: who may not put a lock file there must not make others do it.
+  ...['folder/theirs', 'secret', 'nowhere/file'].map((destination): Case => ({
+    name: `the target is a symlink of another user to outside/${destination}: not followed`,
+    needs: [otherUsers],
+    plant: (arena) => arena.foreignLink(arena.target, arena.out(destination)),
+    expect: 'EACCES',
+  })),
+  {
+    name: 'the target is a symlink of our own to one of another user: not followed',
+    needs: [otherUsers],
+    plant(arena) {
+      arena.foreignLink(arena.in('second'), arena.out('folder/theirs'))
+      arena.ourLink(arena.target, 'second')
+    },
+    expect: 'EACCES',
+  },
+  {
+    name: 'the target is a symlink of the owner of a folder that everybody may write to: followed',
+    plant: (arena) => arena.foreignLink(join(arena.theirs, 'data'), arena.out('folder/theirs')),
+    act: ({ arena, everyWay }) => everyWay(join(arena.theirs, 'data')),
+    appears: ['outside/folder/theirs.hold'],
+    expect: 'lock',
+  },
+  {
+    name: 'the target is a symlink of another user in a folder of his: followed',
+    plant(arena) {
+      arena.foreignFolder(arena.in('own'))
+      arena.foreignLink(arena.in('own/data'), arena.out('folder/theirs'))
+    },
+    act: ({ arena, everyWay }) => everyWay(arena.in('own/data')),
+    appears: ['outside/folder/theirs.hold'],
+    expect: 'lock',
   },
 ]

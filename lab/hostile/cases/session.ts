@@ -35,12 +35,12 @@ async function onStore(scene: Scene, works = ALL_OF_STORE, options?: StoreOption
 const PLANTED: readonly (readonly [string, (arena: Arena, path: string) => void | Promise<void>, Case['expect']])[] = [
   ['a FIFO', (arena, path) => arena.foreignFifo(path), 'EFTYPE'],
   ['a folder', (arena, path) => arena.foreignFolder(path), 'EISDIR'],
-  ['a symlink to itself', (arena, path) => arena.foreignLink(path, path), 'ELOOP'],
+  ['a symlink to itself', (arena, path) => arena.ourLink(path, path), 'ELOOP'],
   [
     'a symlink to a FIFO', // never to what everybody uses: links of data files are followed, and root may replace what is there
     (arena, path) => {
       arena.foreignFifo(arena.in('there'))
-      arena.foreignLink(path, 'there')
+      arena.ourLink(path, 'there')
     },
     'EFTYPE',
   ],
@@ -106,6 +106,20 @@ export const SESSION: readonly Case[] = [
     appears: [/\.hold$/],
     expect,
   })),
+  {
+    name: 'a transcript is a symlink of another user: it is not followed, neither to read nor to write',
+    needs: [otherUsers],
+    plant: (arena) => arena.foreignLink(arena.in(FILE), arena.out('public')),
+    act: (scene) => onTranscript(scene),
+    expect: 'EACCES',
+  },
+  {
+    name: 'a store is a symlink of another user: it is not followed, neither to read nor to write',
+    needs: [otherUsers],
+    plant: (arena) => arena.foreignLink(arena.in(STORE), arena.out('public')),
+    act: (scene) => onStore(scene),
+    expect: 'EACCES',
+  },
   {
     name: 'the lock file of a transcript is a planted symlink',
     plant(arena) {
