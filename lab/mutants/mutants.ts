@@ -1,5 +1,5 @@
-// Bugs that somebody could make, one by one, and the tests that must notice each. A bug that none notices would be a promise
-// that nobody keeps.
+// Bugs that somebody could make in the code, one by one, and the tests that must notice each. A bug that none notices would
+// be a promise that nobody keeps. Those of the protocol itself are in lab/spec/mutants.ts.
 
 export interface Mutant {
   /** What the code does not do any more, or does wrongly. */
@@ -49,6 +49,20 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK',
     replace: 'O_CLOEXEC | O_NONBLOCK',
     tests: ['test/surroundings/lock-file.test.ts'],
+  },
+  {
+    name: 'a target that cannot be read as a link is taken for a file',
+    file: POSIX,
+    find: 'return MeansNoLink(errno) ? Result::Of(Outcome::kAbsent) : Failed("readlink", errno);',
+    replace: 'return Result::Of(Outcome::kAbsent);',
+    tests: ['test/lab/faults.test.ts', 'test/kernel/links.test.ts'],
+  },
+  {
+    name: 'a target that is a link of another user in a folder of everybody is followed',
+    file: POSIX,
+    find: 'return anybodys && link.st_uid != folder.st_uid ? Failed',
+    replace: 'return anybodys && link.st_uid == folder.st_uid && link.st_uid == geteuid() ? Failed',
+    tests: ['test/kernel/links.test.ts'],
   },
   {
     name: 'a directory or device is taken for a lock file',

@@ -1,104 +1,69 @@
-// npm run lab:mutants: plants each bug of mutants.ts in a copy of the project, and sees that its tests fail.
+// npm run lab:mutants: plants each bug that is on a list, one by one, and sees that a suite catches it. Those of the code
+// (mutants.ts) are planted in a copy of the project, for the tests; those of the model (lab/spec/mutants.ts) in the model,
+// for spin.
 //
-//   --only <text>   bugs whose name has it
+//   --only <text>   bugs whose name or layer (C++, TypeScript, model) has it
 //
-// The copy is in a temporary folder; nothing here is changed. Ends with the number of bugs that were caught and of those that
-// were not.
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+// Prints a table, and ends with the number of bugs that were caught and of those that were not.
 import { parseArgs } from 'node:util'
 
-import { MUTANTS, type Mutant } from './mutants.js'
+import { MUTANTS as OF_MODEL } from '../spec/mutants.js'
+import { ProjectCopy } from './copy.js'
+import { lacksForModel, violationWith } from './model.js'
+import { MUTANTS as OF_CODE } from './mutants.js'
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-/** What the tests need of it. */
-const PARTS = [
-  ...['package.json', 'tsconfig.json', 'rolldown.config.js', 'vitest.config.ts', 'binding.gyp', 'README.md'],
-  ...['build', 'dist', 'docs', 'examples', 'lab', 'native', 'scripts', 'src', 'test'],
-]
-const ROLLDOWN = join('node_modules', 'rolldown', 'bin', 'cli.mjs')
-const VITEST = join('node_modules', 'vitest', 'vitest.mjs')
-/** A test that hangs has noticed as well. */
-const PATIENCE = 180_000
+type Layer = 'C++' | 'TypeScript' | 'model'
+
+const WIDTHS = { verdict: 8, layer: 12, name: 76 } as const
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
 const { only } = values
-const mutants = MUTANTS.filter(({ name }) => name.includes(only))
-if (mutants.length === 0) throw new Error(`Expected --only with a part of the name of a bug, got ${only}`)
 
-const copy = mkdtempSync(join(tmpdir(), 'holdfast-mutants-'))
-let missed = 0
-try {
-  for (const part of PARTS) cpSync(join(ROOT, part), join(copy, part), { recursive: true, preserveTimestamps: true })
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
-  const sound = firstFailure([...new Set(mutants.flatMap(({ tests }) => tests))])
-  if (sound !== null) throw new Error(`Expected tests that pass without a bug: ${sound}`)
-  for (const mutant of mutants) {
-    const caught = planted(mutant, () => firstFailure(mutant.tests))
-    if (caught === null) missed++
-    console.log(
-      `${caught === null ? 'MISSED' : 'caught'}  ${mutant.name} (${mutant.file})\n        ${caught ?? ''}`.trimEnd(),
-    )
-  }
-} finally {
-  rmSync(copy, { recursive: true, force: true })
+const isWanted = (layer: Layer, name: string): boolean => layer === only || name.includes(only)
+const layerOf = (file: string): Layer => (file.startsWith('native/') ? 'C++' : 'TypeScript')
+
+const ofCode = OF_CODE.filter(({ file, name }) => isWanted(layerOf(file), name))
+const ofModel = OF_MODEL.filter(({ about }) => isWanted('model', about))
+if (ofCode.length + ofModel.length === 0)
+  throw new Error(`Expected --only with a part of the name of a bug, got ${only}`)
+
+let passed = 0
+let failed = 0
+
+/** `caught` says what noticed the bug; null: nothing did. */
+function tell(layer: Layer, name: string, caught: string | null): void {
+  if (caught === null) failed++
+  else passed++
+  row(caught === null ? 'MISSED' : 'caught', layer, name, caught ?? '')
 }
-console.log(`${mutants.length - missed} passed, ${missed} failed`)
-process.exitCode = missed === 0 ? 0 : 1
 
-/** Undone afterwards, and built again. */
-function planted<Result>({ name, file, find, replace }: Mutant, look: () => Result): Result {
-  const path = join(copy, file)
-  const sound = readFileSync(path, 'utf8')
-  if (sound.split(find).length !== 2) throw new Error(`Expected once in ${file}, for "${name}": ${find}`)
-  writeFileSync(
-    path,
-    sound.replace(find, () => replace),
-  )
+function row(verdict: string, layer: string, name: string, caught: string): void {
+  const { verdict: first, layer: second, name: third } = WIDTHS
+  console.log(`${verdict.padEnd(first)}${layer.padEnd(second)}${name.padEnd(third)}  ${caught}`.trimEnd())
+}
+
+row('', 'layer', 'planted bug', 'caught by')
+if (ofCode.length > 0) {
+  const copy = new ProjectCopy()
   try {
-    build(file)
-    return look()
+    const sound = copy.firstFailure(ofCode.flatMap(({ tests }) => tests))
+    if (sound !== null) throw new Error(`Expected tests that pass without a bug: ${sound}`)
+    for (const mutant of ofCode) {
+      tell(
+        layerOf(mutant.file),
+        mutant.name,
+        copy.with(mutant, () => copy.firstFailure(mutant.tests)),
+      )
+    }
   } finally {
-    writeFileSync(path, sound)
-    build(file)
+    copy.remove()
   }
 }
-
-function build(file: string): void {
-  const native = file.startsWith('native/')
-  const [program, ...options] = native ? [join('scripts', 'build-addon.mjs')] : [ROLLDOWN, '--config']
-  const { status, stderr } = spawnSync(process.execPath, [program, ...options], { cwd: copy, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`Expected ${file} to build:\n${stderr}`)
+const lacking = lacksForModel()
+if (lacking !== null && ofModel.length > 0) console.log(`skipped: the bugs of the model: this machine lacks ${lacking}`)
+for (const mutant of lacking === null ? ofModel : []) {
+  const violation = await violationWith(mutant)
+  tell('model', mutant.about, violation === mutant.breaks ? `spec/holdfast.pml: ${violation}` : null)
 }
-
-/** The first test that fails, or does not end; null if all pass. */
-function firstFailure(tests: readonly string[]): string | null {
-  const report = join(copy, 'report.json')
-  const options = ['run', '--bail=1', '--reporter=json', `--outputFile=${report}`, ...tests]
-  rmSync(report, { force: true })
-  const { status } = spawnSync(process.execPath, [VITEST, ...options], { cwd: copy, timeout: PATIENCE })
-  if (status === 0) return null
-  return failureIn(report) ?? 'a test that does not end'
-}
-
-interface Report {
-  readonly testResults: readonly {
-    readonly message: string
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[]
-  }[]
-}
-
-function failureIn(path: string): string | null {
-  try {
-    const { testResults } = JSON.parse(readFileSync(path, 'utf8')) as Report
-    const failed = testResults
-      .flatMap(({ assertionResults }) => assertionResults)
-      .find(({ status }) => status === 'failed')
-    return failed?.fullName ?? testResults.find(({ message }) => message !== '')?.message.split('\n')[0] ?? null
-  } catch {
-    return null
-  }
-}
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
