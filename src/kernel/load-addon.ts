@@ -8,11 +8,19 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { AddonFailures } from './addon-failures.js'
-import type { Library } from './addon.js'
+import type { Addon, Library } from './addon.js'
 import { isCutOff } from './cut-off.js'
 import { fs } from './late.js'
+import { SystemError } from './system-error.js'
 
-export function loadAddon(): Library {
+/** The addon for a user of this thread. */
+export function attachAddon(onSettled: (lease: number) => void): Addon {
+  const addon = loadAddon().attach(onSettled)
+  if (typeof addon === 'number') throw new SystemError(addon, 'malloc', 'the addon')
+  return addon
+}
+
+function loadAddon(): Library {
   // dist/; src/kernel/ where the sources run as they are
   const here = dirname(fileURLToPath(import.meta.url))
   const root = basename(here) === 'kernel' ? dirname(dirname(here)) : dirname(here)

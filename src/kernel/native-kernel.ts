@@ -2,11 +2,10 @@
 // failures into errors that Node's users know, and makes the lock file where there is none.
 import { toNamespacedPath } from 'node:path'
 
-import type { Addon } from './addon.js'
 import type { Claim, DataFiles, Report, Task, Wish } from './data-files.js'
 import { Filesystems } from './filesystems.js'
 import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe, Where } from './kernel.js'
-import { loadAddon } from './load-addon.js'
+import { attachAddon } from './load-addon.js'
 import { destinationOf, lockTarget, type Ask } from './lock-target.js'
 import { mountsNow, type MountList } from './mount-table.js'
 import { checkPermission } from './permission.js'
@@ -38,7 +37,7 @@ const PRIVATE = 0o600
 
 export class NativeKernel implements Kernel, DataFiles {
   onSettled: (lease: Lease) => void = () => {}
-  private readonly addon = attached((number) => this.settled(number))
+  private readonly addon = attachAddon((number) => this.settled(number))
   private readonly changes = new Map<number, () => void>()
   private readonly filesystems: Filesystems
   /** What may be asked now, and what must not keep the caller waiting. */
@@ -304,12 +303,6 @@ export class NativeKernel implements Kernel, DataFiles {
 /** Whole milliseconds, for 0 is without limit to the addon; rounded up, so that the kernel is never before us. */
 function atLeastOne(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds))
-}
-
-function attached(onSettled: (number: number) => void): Addon {
-  const addon = loadAddon().attach(onSettled)
-  if (typeof addon === 'number') throw new SystemError(addon, 'malloc', 'the addon')
-  return addon
 }
 
 /** What Node cannot read as a link: a volume that is mounted on a folder, or what was a link a moment ago. */

@@ -1,7 +1,7 @@
 // What systems list of their mounts, where it is the addon that asks them.
 import { expect, onTestFinished, test, vi } from 'vitest'
 
-import { loadAddon } from '../../src/kernel/load-addon.js'
+import { attachAddon } from '../../src/kernel/load-addon.js'
 import { mountsNow } from '../../src/kernel/mount-table.js'
 
 /** What the rest of this test takes for the system. */
@@ -29,9 +29,7 @@ test('on Windows a path lies on its drive, or on the share that it names', () =>
 })
 
 test('the addon lists mounts with their place, type and source where the system has no table of them', () => {
-  const mounts = loadAddon()
-    .attach(() => {})
-    .mounts()
+  const mounts = attachAddon(() => {}).mounts()
   expect(
     mounts.every(({ point, type, source }) => [point, type, source].every((text) => typeof text === 'string')),
   ).toBe(true)

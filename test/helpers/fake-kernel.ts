@@ -277,8 +277,9 @@ export class FakeKernel implements Kernel {
     return this.system.links.get(target) ?? null
   }
 
-  follow(file: LockTarget): LockTarget {
-    return file
+  follow(file: LockTarget, destination: string | null): LockTarget {
+    if (destination === null) return { ...file, unfollowed: false }
+    return this.locate(destination, { strict: file.strict, atOnce: false })
   }
 
   request(file: LockTarget, mode: Mode, how: How): Answer {
