@@ -7,7 +7,7 @@ import { basename, dirname, isAbsolute, resolve, sep } from 'node:path'
 import { invalidValue } from '../errors.js'
 import type { LockTarget } from './kernel.js'
 import { fs } from './late.js'
-import { isSystemFailure } from './system-error.js'
+import { isSystemFailure, systemErrorOf } from './system-error.js'
 
 /** The names of a lock; where they lie is found out from them. */
 type Names = Pick<LockTarget, 'lockfile' | 'target' | 'unfollowed'>
@@ -104,6 +104,6 @@ function real(folder: string, ask: Ask): string {
     return fs().realpathSync.native(folder)
   } catch (error) {
     if (isSystemFailure(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return resolve(folder)
-    throw error
+    throw systemErrorOf(error, folder)
   }
 }

@@ -10,7 +10,7 @@ import { destinationOf, lockTarget, type Ask } from './lock-target.js'
 import { mountsNow, type MountList } from './mount-table.js'
 import { checkPermission } from './permission.js'
 import { fs, os } from './late.js'
-import { isSystemFailure, SystemError } from './system-error.js'
+import { isSystemFailure, SystemError, systemErrorOf } from './system-error.js'
 
 // The numbers of native/lease.h and native/addon.cc.
 const MODES: Record<Mode, number> = { exclusive: 0, shared: 1 }
@@ -314,6 +314,6 @@ function readByNode(link: string): string | null {
     return fs().readlinkSync(link)
   } catch (error) {
     if (isSystemFailure(error) && NO_LINK.has(error.code)) return null
-    throw error
+    throw systemErrorOf(error, link)
   }
 }

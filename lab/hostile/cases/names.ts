@@ -55,7 +55,7 @@ export const NAMES: readonly Case[] = [
   {
     name: 'a target is a planted symlink to a name with escapes: the message of a refusal has none',
     plant(arena) {
-      arena.foreignLink(arena.target, 'to\x1b[31m\nhere')
+      arena.ownersLink(arena.target, 'to\x1b[31m\nhere')
       arena.foreignLink(arena.in('to\x1b[31m\nhere.hold'), 'nowhere')
     },
     expect: 'ELOOP',
