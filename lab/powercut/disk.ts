@@ -1,8 +1,8 @@
 // A disk that can lose its power: what was written since the last flush is in its cache, and of that any part may be lost.
 //
-// A block of 4 KiB is written as a whole or not at all, as disks do today and filesystems need it; of everything else nothing is
-// promised: a cut keeps some writes and not others, whatever their order, and of some of them single blocks. What a flush that was answered has covered stays, and so
-// does a write that asked to go past the cache (FUA).
+// A block of 4 KiB is written as a whole or not at all, as disks do today and filesystems need it. Of everything else nothing
+// is promised: a cut keeps some writes and not others, whatever their order, and of some of them single blocks. What a flush
+// that was answered has covered stays, and so does a write that asked to go past the cache (FUA).
 import { readSync, writeSync } from 'node:fs'
 
 import type { Random } from '../history/random.js'

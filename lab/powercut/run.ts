@@ -1,5 +1,7 @@
-// Power cuts: `node lab/dist/powercut/run.js [--cuts N] [--seed S] [--filesystem NAME] [--kernel FOLDER] [--accelerator kvm] [--plant NAME|all]
-// [--keep]`.
+// Power cuts:
+//
+//   node lab/dist/powercut/run.js [--cuts N] [--seed S] [--filesystem NAME] [--kernel FOLDER] [--accelerator kvm]
+//                                 [--plant NAME|all] [--keep]
 //
 // The session writer runs in a guest of QEMU, on a disk that loses what was not flushed, and the guest is killed at any moment.
 // After each cut it is started again from the same disk. Prints every cut; exits with 1 if anything acknowledged was lost, a half

@@ -11,7 +11,7 @@ import type { Message } from './messages.js'
 import { inWords, momentOf, type Event, type Moment } from './moment.js'
 import { laneOf, STORE_LANE } from './workload.js'
 
-/** Milliseconds: a guest that does not come so far has failed. A start takes five seconds, and minutes on a machine that is busy. */
+/** Milliseconds: a guest that does not come so far has failed. It takes five seconds, but minutes on a busy machine. */
 const PATIENCE = 900_000
 /** And one that writes so slowly that the moment does not come is cut off then. */
 const LONGEST = 10_000
