@@ -57,7 +57,8 @@ export class Child {
   }
 }
 
-function failed({ name }: CommandLine, error: unknown): Ended {
+/** How a command ends that did not begin. */
+export function failed({ name }: CommandLine, error: unknown): Ended {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   switch (code) {
     case 'ENOENT':
