@@ -107,6 +107,11 @@ export const UNREACHED: readonly Excuse[] = [
     why: 'a system that lacks one of the signals: Windows',
   },
   {
+    file: 'src/adapters/session-write-lock/joining.ts',
+    lines: ['throw error'],
+    why: 'arguments were checked before: to tell of a mistake, should there be one',
+  },
+  {
     file: 'src/adapters/session-write-lock/held.ts',
     lines: ['} catch (error) {', "if (!isLockError(error, 'ERR_LOCK_LOST')) throw error"],
     why: 'the watchdog ends the hold between the question whether it lasts and its end',
