@@ -39,13 +39,13 @@ const DIRECTION = [
   },
   {
     target: ['./src/!(cli)/**/*', './src/!(cli).ts'],
-    from: ['./src/cli.ts', './src/cli'],
+    from: ['./src/cli.ts', './src/cli', './src/cli-door.ts'],
     message: 'the program is built on the package, not the package on the program',
   },
   {
     target: ['./src/cli.ts', './src/cli'],
-    from: ['./src/!(cli)/**/*', './src/!(index|stats|cli).ts'],
-    message: 'the program knows the public names',
+    from: ['./src/!(cli)/**/*', './src/!(index|stats|cli|cli-door).ts'],
+    message: 'the program knows the public names, and its door',
   },
 ]
 

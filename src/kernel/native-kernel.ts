@@ -3,6 +3,7 @@
 import { toNamespacedPath } from 'node:path'
 
 import type { Claim, DataFiles, Report, Task, Wish } from './data-files.js'
+import type { Filesystem } from './filesystem.js'
 import { Filesystems } from './filesystems.js'
 import type { Answer, ClaimAnswer, How, Kernel, Lease, LockTarget, Mode, Probe, Where } from './kernel.js'
 import { attachAddon } from './load-addon.js'
@@ -67,6 +68,11 @@ export class NativeKernel implements Kernel, DataFiles {
     const file = this.sameAgain(path, where) ?? this.find(path, where)
     checkPermission(file.lockfile)
     return file
+  }
+
+  /** Where a folder lies. Asks nothing of a filesystem that may not answer. */
+  filesystemOf(folder: string): Filesystem {
+    return this.filesystems.ofFolder(folder)
   }
 
   look(target: string): { kind: 'waiting'; lease: Lease } | { kind: 'no-thread' } {
