@@ -5,6 +5,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   // a command under a lock
   run: async () => (await import('./run.js')).run,
   // who holds, who waits
+  ps: async () => (await import('./ps.js')).ps,
   // does locking work here
   // lock files that nobody needs
 }
