@@ -7,6 +7,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   // who holds, who waits
   ps: async () => (await import('./ps.js')).ps,
   // does locking work here
+  doctor: async () => (await import('./doctor.js')).doctor,
   // lock files that nobody needs
 }
 
