@@ -9,6 +9,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   // does locking work here
   doctor: async () => (await import('./doctor.js')).doctor,
   // lock files that nobody needs
+  clean: async () => (await import('./clean.js')).clean,
 }
 
 /** The command somebody may have meant. */
