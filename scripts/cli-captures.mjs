@@ -9,12 +9,15 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { Stage } from './captures/stage.mjs'
+import * as clean from './captures/clean.mjs'
+import * as doctor from './captures/doctor.mjs'
+import * as ps from './captures/ps.mjs'
 import * as run from './captures/run.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
 const PAGE = join(ROOT, 'docs', 'cli.md')
 /** The scenes of each command, by name. */
-const SCENES = { ...run.scenes }
+const SCENES = { ...run.scenes, ...ps.scenes, ...doctor.scenes, ...clean.scenes }
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } })
 const wanted = (name) => values.only === undefined || name.split('-')[0] === values.only
