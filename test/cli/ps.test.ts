@@ -1,6 +1,6 @@
 // `holdfast ps`: what is told of locks, and that looking at them does nothing to them.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
@@ -21,7 +21,7 @@ interface LockJson {
   lockfile: string
   state: string
   holders: { pid: number; mode: string; label: string | null; owner: string | null; heldMs: number; command: string }[]
-  waiters: { pid: number; mode: string; waitedMs: number; command: string }[]
+  waiters: { pid: number; mode: string; since: string; waitedMs: number; command: string }[]
   abandoned: { pid: number; label: string | null; state: string; reason: string | null } | null
   problem: string | null
 }
@@ -91,6 +91,28 @@ describe('ps', () => {
     expect(waited).toBeLessThanOrEqual(Date.now() - before + 200)
     expect(waited).toBeGreaterThanOrEqual(0)
   })
+
+  test.skipIf(missing(kernelTables, anotherUser))(
+    'knows as much of a wait whose threads it may not look at',
+    async () => {
+      const folder = scratch()
+      const file = join(folder, 'file')
+      const waiter = await Agent.start() // is older than its wait by the start of another process, and by two looks
+      const holder = await Agent.start()
+      await holder.acquire(file)
+      chmodSync(folder, 0o755)
+      chmodSync(`${file}.hold`, 0o666)
+      psJson([], folder)
+      void waiter.acquire(file).catch(() => undefined)
+      await waiterBlocked(`${file}.hold`, waiter.pid)
+      const [own] = psJson([], folder)
+      const nobody = { uid: 65534, gid: 65534, cwd: '/', encoding: 'utf8' } as const
+      const { stdout } = spawnSync(process.execPath, [PROGRAM, 'ps', '--json', folder], nobody)
+      const others = JSON.parse(stdout) as LockJson
+      const times = [own, others].map((lock) => Date.parse(lock?.waiters[0]?.since ?? ''))
+      expect(Math.abs((times[0] ?? NaN) - (times[1] ?? NaN))).toBeLessThan(150)
+    },
+  )
 
   test('tells of a holder that died, and of a hold that was revoked', async () => {
     const folder = scratch()
