@@ -6,7 +6,7 @@
 import { readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-import { kernelQueue } from '../../cli-door.js'
+import { queueOf } from '../../cli-door.js'
 import { inspect, type LockRecord, type LockState } from '../../index.js'
 import { commandOf, isAlive, startOf } from '../report/processes.js'
 import type { Holder, Lock, Waiter } from './lock.js'
@@ -21,7 +21,7 @@ export function look(lockfile: string): Lock {
     return { lockfile, state: 'unknown', holders: [], waiters: [], abandoned: null, problem }
   }
   const { state, record } = found
-  const queue = kernelQueue(lockfile)
+  const queue = queueOf(lockfile)
   const exclusive = queue.holders.some(({ mode }) => mode === 'exclusive')
   const held = state === 'held' || exclusive
   const holders = held

@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs'
 import { lstat, open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
-import { kernelQueue, lockFileOf, RECORD_MAGIC } from '../../cli-door.js'
+import { queueOf, lockFileOf, RECORD_MAGIC } from '../../cli-door.js'
 import { findNamed } from '../report/find.js'
 
 const SUFFIX = '.hold'
@@ -49,7 +49,7 @@ async function locksOfFile(path: string): Promise<string[]> {
 
 async function isLockFile(path: string): Promise<boolean> {
   if ((await status(path, lstat))?.isFile() !== true) return false
-  const { holders, waiters } = kernelQueue(path)
+  const { holders, waiters } = queueOf(path)
   return holders.length + waiters.length > 0 || (await begin(path).catch(() => '')) === RECORD_MAGIC
 }
 
