@@ -124,7 +124,15 @@ void Undo(Change* change, DataFile* file, uint64_t written) {
   file->Append("\n", 1, &ignored);
 }
 
+// Where it cannot be done, the append is as durable as ever.
+void SyncBefore(const Change* change) {
+  DataFile file;
+  if (change->other.c_str()[0] == '\0') return;
+  if (file.Open(change->other.c_str(), true).done() && file.Sync().done()) SyncFolderOf(change->other.c_str());
+}
+
 void AppendTo(DataFile* file, Change* change, bool created) {
+  SyncBefore(change);
   uint64_t written;
   const Buffer& bytes = change->bytes;
   Result result = file->Append(bytes.bytes(), bytes.size(), &written);

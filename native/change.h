@@ -56,7 +56,7 @@ class Buffer {
 
 enum class Task : uint8_t {
   kLook,     // reads `most` bytes from `from` on
-  kAppend,   // appends `bytes`, and makes the file where there is none
+  kAppend,   // adds `bytes` at the end, and puts `other` on the device before, if there is one and it can be done
   kCut,      // cuts the file to `from` bytes
   kReplace,  // puts `other` in its place: made of `bytes`, or finished already
   kRemove,

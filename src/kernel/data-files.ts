@@ -27,7 +27,7 @@ export interface Claim {
 /**
  * - `look`: reads `most` bytes from `from` on, or the last ones (`tail`).
  * - `append`: adds `bytes` at the end; makes the file where there is none. Looks at the last bytes first, unless the file is
- *   the one that is `known`.
+ *   the one that is `known`. What the file `other` has, and its name, come to the device before that, if they can.
  * - `cut`: cuts the file to `from` bytes.
  * - `replace`: puts a new file in its place, which is made of `bytes` under the name `other`, or was made before. If it
  *   `carries`, what the file has from `from` on is added to it.

@@ -42,7 +42,8 @@ export async function openTranscript<T = unknown>(
   const request = requestFor(pathText('file', file), { timeout, maxHold, lockfile, label })
   // What a relative name means does not change with a later chdir().
   const settings = lockfile === undefined ? wanted : { ...wanted, lockfile: request.file.lockfile }
-  const writer = new Writer({ synced: settings.durability !== 'none', mode: settings.mode }, isOfEarlierBoot(request))
+  const synced = settings.durability !== 'none'
+  const writer = new Writer({ synced, lockfile: request.file.lockfile, mode: settings.mode }, isOfEarlierBoot(request))
   const transcript = new Transcript<T>(request, settings, writer)
   await verify(request.file.target)
   const { before, seen, failure } = await change({ task: 'look', path: request.file.target, tail: true })

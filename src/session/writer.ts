@@ -20,6 +20,7 @@ export interface Entry {
 
 export interface WriterOptions {
   readonly synced: boolean
+  readonly lockfile: string
   readonly mode: number
 }
 
@@ -44,6 +45,8 @@ export class Writer {
   private scattered = false
   /** The file whose name is on the device. */
   private named = ''
+  /** The record in the lock file is on the device. */
+  private signed = false
   /** Why nothing is written any more. */
   private broken: SessionError | null = null
   /** The last version that a caller was told, with its path: what the device must have. */
@@ -121,17 +124,21 @@ export class Writer {
     }
 
     const bytes = Buffer.from(group.map(({ text }) => text).join(''))
-    const { synced, mode } = this.options
+    const { synced, mode, lockfile } = this.options
     const expected = exact === undefined ? 'any' : exact === null ? 'absent' : 'exact'
     const known = this.known
     const folder = synced && known?.name !== this.named
+    // The record before the first line: after a loss of power it says of a torn one that its writer is dead. What is written
+    // over the record later is of this boot or the next.
+    const other = synced && !this.signed ? lockfile : ''
     const report = await changes.make(
-      { task: 'append', path, bytes, expected, known, synced, folder, mode },
+      { task: 'append', path, other, bytes, expected, known, synced, folder, mode },
       later.length === 0,
     )
     switch (report.came) {
       case 'done':
         this.named = report.after?.name ?? ''
+        this.signed = true
         this.settle(path, group, bytes, start(report, known))
         return later
       case 'torn':

@@ -356,7 +356,8 @@ describe('a sync that fails', () => {
     async (call) => {
       const { worker: writer, file } = await worker()
       await open(writer, file)
-      writer.faults.arm({ does: 'fail', call, file: '.', error: 'ENOSPC' })
+      // The first is for the name of the lock file.
+      writer.faults.arm({ does: 'fail', call, file: '.', at: 2, error: 'ENOSPC' })
       expect(await writer.refusal('append', 1)).toMatchObject({
         code: 'ERR_SESSION_SYSTEM',
         causeCode: 'ENOSPC',
@@ -370,6 +371,28 @@ describe('a sync that fails', () => {
       expect(contentOf(file)).toBe('2\n')
     },
   )
+})
+
+test.skipIf(missing(faultable)).for([
+  ['open', 'file.hold'],
+  ['fdatasync', 'file.hold'],
+  ['open', '.'],
+  ['fsync', '.'],
+] as const)('a lock whose record cannot be put on the device (%s %s) costs no line', async ([call, what]) => {
+  const { worker: writer, file } = await worker()
+  await openWithLine(writer, file)
+  await writer.ask('append', 2) // makes the lock file, if it is not there
+  await open(writer, file)
+  writer.faults.arm({
+    does: 'fail',
+    call,
+    file: what,
+    at: call === 'open' && what === 'file.hold' ? 2 : 1,
+    error: 'EIO',
+  })
+  await writer.ask('append', 3)
+  expect(writer.faults.fired()).toBe(1)
+  expect(contentOf(file)).toBe('1\n2\n3\n')
 })
 
 describe('a call that does a part', () => {

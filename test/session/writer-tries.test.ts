@@ -31,7 +31,7 @@ test('a batch that others keep from being written at every try is given up, and 
     },
   }
   const lines = entry('1\n')
-  const writer = new Writer({ synced: false, mode: 0o600 }, false)
+  const writer = new Writer({ synced: false, lockfile: '', mode: 0o600 }, false)
   await expect(writer.write(changes, file(), [lines], false)).rejects.toMatchObject({
     code: 'ERR_SESSION_SYSTEM',
     undone: false,
