@@ -91,6 +91,19 @@ test('the check of gateways ends what is overdue at the time it is given, and no
   expect(await runLockWatchdogCheck(Date.now() + 1_200_000)).toBe(1)
 })
 
+test('the check counts what ended at its bound although many were acquired since', async () => {
+  const locks = await Promise.all(
+    Array.from({ length: 100 }, () => acquireSessionWriteLock({ sessionFile: sessionFile(), maxHoldMs: 1 })),
+  )
+  await until('they are over', () => locks.every(({ held }) => !held))
+  const more = await Promise.all(
+    Array.from({ length: 100 }, () => acquireSessionWriteLock({ sessionFile: sessionFile(), maxHoldMs: 60_000 })),
+  )
+  expect(await runLockWatchdogCheck()).toBe(locks.length)
+  expect(await runLockWatchdogCheck()).toBe(0)
+  for (const lock of more) await lock.release()
+})
+
 test('the check counts what ended at its bound by itself, once, and nothing that ended another way', async () => {
   const files = [sessionFile(), sessionFile(), sessionFile()]
   const [lock, , released] = await Promise.all(

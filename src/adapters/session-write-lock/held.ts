@@ -16,10 +16,17 @@ const places = new WeakMap<HeldLock, WeakRef<HeldLock>>()
 const FEW = 64
 /** As many as the list may have before those are looked for that were lost or ended by themselves. */
 let most = FEW
+/** Of those that are remembered no more: how many ended at their bound since endOverdue() was asked last. */
+let overdue = 0
 
 export function remember(lock: HeldLock): void {
   if (list.size >= most) {
-    for (const place of list) if (place.deref()?.hold.held !== true) list.delete(place)
+    for (const place of list) {
+      const known = place.deref()
+      if (known?.hold.held === true) continue
+      if (known !== undefined && endedAtItsBound(known)) overdue++
+      list.delete(place)
+    }
     most = Math.max(FEW, list.size * 2)
   }
   const place = new WeakRef(lock)
@@ -52,17 +59,22 @@ export function endAll(reason: unknown): HeldLock[] {
 
 /** Ends what has lasted longer than it may at the time `now`, and counts it with what ended so by itself since last asked. */
 export function endOverdue(now: number): number {
-  let count = 0
+  let count = overdue
+  overdue = 0
   for (const lock of remembered()) {
     const { hold } = lock
     if (hold.held && now - lock.since <= lock.maxHoldMs) continue
     forget(lock)
     lock.peer?.end()
     if (hold.held) makeOverdue(hold)
-    const reason: unknown = hold.signal.reason
-    if (isLockError(reason, 'ERR_LOCK_LOST') && reason.reason === 'max-hold') count++
+    if (endedAtItsBound(lock)) count++
   }
   return count
+}
+
+function endedAtItsBound({ hold }: HeldLock): boolean {
+  const reason: unknown = hold.signal.reason
+  return isLockError(reason, 'ERR_LOCK_LOST') && reason.reason === 'max-hold'
 }
 
 /** Sets the deadline of this handle alone to now; its lock is free once it is asked for its signal. */
