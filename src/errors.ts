@@ -20,6 +20,12 @@ export type LockErrorCode =
   | 'ERR_LOCK_SYSTEM'
   /** The native addon could not be loaded. */
   | 'ERR_LOCK_ADDON'
+  /** The database that keeps the lock refused, or cannot be reached; `cause` has its code. */
+  | 'ERR_LOCK_DATABASE'
+  /** The lock table of the database is full. */
+  | 'ERR_LOCK_EXHAUSTED'
+  /** Two names that this process uses at one time have the same key in the database. */
+  | 'ERR_LOCK_COLLISION'
 
 /** One line in which nothing commands a terminal, ends the line or turns it around: such characters are shown as escapes. */
 export function visible(text: string): string {
@@ -132,6 +138,8 @@ export type LostReason =
   | 'released-all'
   /** The lock file was deleted or replaced under the hold. */
   | 'replaced'
+  /** The connection to the database that keeps the lock has ended, or does not answer. */
+  | 'connection'
 
 export class LockLostError extends LockError {
   declare readonly code: 'ERR_LOCK_LOST'
@@ -154,6 +162,7 @@ const LOST: Record<LostReason, string> = {
   collected: 'The hold was ended because its handle was lost',
   'released-all': 'The hold was ended by releaseAll()',
   replaced: 'The hold is lost because its lock file was deleted or replaced',
+  connection: 'The hold is lost with the connection to the database that keeps the lock',
 }
 
 /** One step of a deadlock: an owner that waits for what the next one has, the last for what the first has. */

@@ -33,11 +33,14 @@ export class Holdfast {
   readonly #open: () => Kernel
   readonly #clock: Clock
   readonly #leaks: Leaks
+  readonly #acquire: Acquire
   #opened: Coordinator | undefined
 
-  constructor(open: () => Kernel, clock: Clock) {
+  /** `through` is for an engine that has something to do before a request is made, or before its failure is told. */
+  constructor(open: () => Kernel, clock: Clock, through: (acquire: Acquire) => Acquire = (acquire) => acquire) {
     this.#open = open
     this.#clock = clock
+    this.#acquire = through((...call) => tracedAcquire(this.#coordinator, ...call))
     this.#leaks = new Leaks(clock)
   }
 
@@ -102,8 +105,6 @@ export class Holdfast {
     this.#leaks.watch(hold, state)
     return hold
   }
-
-  readonly #acquire: Acquire = (...call) => tracedAcquire(this.#coordinator, ...call)
 
   readonly #locate: Locate = (path, where) => {
     try {

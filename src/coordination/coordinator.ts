@@ -31,6 +31,7 @@ export class Coordinator implements Registry {
     this.deadlines = new Deadlines(clock)
     this.callSites = new CallSites(clock)
     kernel.onSettled = (lease) => this.waits.get(lease)?.settled(lease)
+    kernel.onLost = (lease, cause) => this.queueOf(lease).lost(cause)
   }
 
   /** Answers once, by `resolve` or `reject`, now or later. The deadline counts from `started`. */
@@ -95,7 +96,7 @@ export class Coordinator implements Registry {
     return this.queuesByPath.get(lockfile)?.queued ?? 0
   }
 
-  /** Asked only when a file is met under a second name. */
+  /** Asked only when a file is met under a second name, or a lease is lost. */
   queueOf(lease: Lease): FileQueue {
     for (const queue of this.queuesByPath.values()) if (queue.has(lease)) return queue
     for (const queue of this.detachedQueues) if (queue.has(lease)) return queue

@@ -85,6 +85,11 @@ export class FileQueue implements Line, Holding, Settling {
     return this.waiters.size
   }
 
+  /** Only some engines can lose a lock. */
+  get alive(): boolean {
+    return this.kernel.alive === undefined || this.tenure === null || this.kernel.alive(this.tenure.lease)
+  }
+
   /** Those that keep the lock. */
   get holds(): Iterable<HoldState> {
     return this.tenure?.holds ?? []
@@ -141,6 +146,11 @@ export class FileQueue implements Line, Holding, Settling {
     if (this.wait?.lease !== lease) return
     this.wait.settled = true
     this.advance()
+  }
+
+  /** The engine has lost the lease that this queue holds. */
+  lost(cause: unknown): void {
+    for (const hold of [...this.holds]) hold.end('connection', cause)
   }
 
   expired(waiter: Waiter): void {

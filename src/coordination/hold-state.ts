@@ -23,6 +23,8 @@ export interface Holding {
   readonly deadlines: Deadlines
   /** How many wait for the lock in this thread. */
   readonly queued: number
+  /** False when the engine may have lost the lock. */
+  readonly alive: boolean
   /** It needs the lock no more; `reason` is null when it was released. */
   leave(hold: HoldState, reason: LostReason | null): void
   /** Whether the path of the hold still names the locked file. */
@@ -101,7 +103,7 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   }
 
   get held(): boolean {
-    return this.phase === 'open' && !this.overdue
+    return this.phase === 'open' && !this.overdue && this.holding.alive
   }
 
   /** Past its deadline, ended or not. */
@@ -184,22 +186,23 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
   }
 
   /**
-   * Ends the hold once; later calls do nothing. False when it had ended already. Past its deadline a hold was lost then,
-   * whatever ends it now.
+   * Ends the hold once; later calls do nothing. False when it had ended already. Past its deadline a hold was lost then, and
+   * so it was when its engine could not be sure of it any more, whatever ends it now.
    */
   end(reason: LostReason | null, cause?: unknown): boolean {
     if (this.phase !== 'open') return false
-    const late = this.overdue
+    const before = this.lapsed
+    const why = before === null || before === reason ? cause : undefined
     this.phase = 'ending'
-    this.reason = late ? 'max-hold' : reason
+    this.reason = before ?? reason
     this.timer?.cancel()
-    if (this.reason !== null) this.lost = this.lostError(this.reason, late ? undefined : cause)
-    tellEnd(this, this.reason, late ? undefined : cause, this.guards)
+    if (this.reason !== null) this.lost = this.lostError(this.reason, why)
+    tellEnd(this, this.reason, why, this.guards)
     // The lock first: listeners may run for long, or throw.
     if (this.guards === 0) this.leave()
     else this.reportOverrun(this.reason === null ? FIRST_OVERRUN : 0, FIRST_OVERRUN)
     if (this.lost !== null) this.controller?.abort(this.lost)
-    return !late || reason === 'max-hold'
+    return before === null || before === reason
   }
 
   /** Releases a hold that nobody was given: whom it recovered from, the next one is told. */
@@ -208,9 +211,17 @@ export class HoldState implements Linked<HoldState>, Mortal, OwnedHold, Told {
     this.end(null)
   }
 
-  /** Ends it if its deadline has passed. */
+  /** Ends it if its deadline has passed, or its engine is not sure of it any more. */
   expire(): void {
-    if (this.phase === 'open' && this.overdue) this.end('max-hold')
+    if (this.phase !== 'open') return
+    const { lapsed } = this
+    if (lapsed !== null) this.end(lapsed)
+  }
+
+  /** How it was lost already though nothing has ended it yet; null where it lasts. */
+  private get lapsed(): 'max-hold' | 'connection' | null {
+    if (this.overdue) return 'max-hold'
+    return this.holding.alive ? null : 'connection'
   }
 
   assertHeld(): void {

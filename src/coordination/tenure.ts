@@ -4,7 +4,7 @@
 import { publishFallback } from '../channels.js'
 import type { LostReason } from '../errors.js'
 import type { Claim } from '../kernel/data-files.js'
-import type { Kernel, Lease, Mode } from '../kernel/kernel.js'
+import type { FenceRange, Kernel, Lease, Mode } from '../kernel/kernel.js'
 import type { Request } from '../options.js'
 import {
   composeRecord,
@@ -59,6 +59,9 @@ export class Tenure {
   /** What was read, until the first exclusive hold with a record writes its own. */
   private last: LastHold | null = null
   private fences: FenceBlock | null = null
+  /** From an engine that has fencing numbers of its own: those that are left, and that of the present holder. */
+  private numbers: FenceRange | null = null
+  private number: number | null = null
   /** The hold before the next one, if that did not end by its own release. */
   private recovered: LockRecord | null = null
   /** How an exclusive hold was revoked, until a later one is told of it. */
@@ -124,6 +127,7 @@ export class Tenure {
   /** Whether the next waiter may take over without a system call, or others get their turn first. */
   mayHandOver(mode: Mode): boolean {
     if (this.spent || this.mode !== 'exclusive' || mode !== 'exclusive') return false
+    if (this.numbers !== null && this.numbers.first >= this.numbers.end) return false
     const age = this.holding.clock.now() - this.begun
     return age < YOUNG || (this.handOvers < MOST_HAND_OVERS && age < LONGEST_HANDING_OVER)
   }
@@ -142,7 +146,9 @@ export class Tenure {
   enter(request: Request): HoldState {
     const { clock } = this.holding
     const since = clock.wallTime()
-    const entry = request.record ? this.inscribe(request, since) : { fence: null, recoveredFrom: null }
+    const entry = request.record
+      ? this.inscribe(request, since)
+      : { fence: this.numbered(request), recoveredFrom: null }
     const hold = new HoldState(this.holding, request, clock.now(), since, entry)
     this.holds.add(hold)
     if (hold.deadline === Infinity) this.unlimited++
@@ -236,6 +242,18 @@ export class Tenure {
     const recoveredFrom = this.recovered
     if (request.mode === 'exclusive') this.recovered = this.lastEnding = null
     return { fence: request.mode === 'shared' ? null : this.takeFence(request, since), recoveredFrom }
+  }
+
+  /** By an engine that has numbers, and no record: one for each holder, and for all who enter its hold. */
+  private numbered({ mode }: Request): number | null {
+    if (this.kernel.fences === undefined || this.mode === 'shared') return null
+    this.numbers ??= this.kernel.fences(this.lease)
+    if (this.isFree) {
+      const { first, end } = this.numbers
+      this.number = first
+      this.numbers = { first: first + 1, end }
+    }
+    return mode === 'shared' ? null : this.number
   }
 
   private open({ mode, file: { lockfile } }: Request): void {

@@ -68,6 +68,12 @@ export type ClaimAnswer =
   /** The file is that of another lease of this thread. This lease has ended. */
   | { readonly kind: 'known'; readonly lease: Lease }
 
+/** Numbers that may be given to holders, one after another: `first`, …, `end` - 1. */
+export interface FenceRange {
+  readonly first: number
+  readonly end: number
+}
+
 export interface Probe {
   /** `absent`: there is no lock file. `held`: a shared try was refused. */
   readonly state: 'absent' | 'free' | 'held'
@@ -147,4 +153,21 @@ export interface Kernel {
 
   /** What stands in the lock file, one character a byte; null where that cannot be read. Never throws. */
   peek(file: LockTarget): string | null
+
+  // What follows is for an engine that keeps its locks elsewhere, where a lease can be lost. Its leases carry no record.
+
+  /**
+   * The fencing numbers of a held exclusive lease: each is larger than all those of every earlier lease of the lock, so each
+   * of its holders gets one. When they are used up the lease is not handed over any more.
+   */
+  fences?(lease: Lease): FenceRange
+
+  /**
+   * Whether a held lease is sure to last at this moment. By a clock: it says no in time although this thread was blocked, and
+   * before anybody else can have the lock.
+   */
+  alive?(lease: Lease): boolean
+
+  /** Called from the event loop when a held lease was lost: it is not alive then, and names nothing. Set as onSettled is. */
+  onLost?: (lease: Lease, cause: unknown) => void
 }

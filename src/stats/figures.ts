@@ -39,7 +39,7 @@ export interface Counts {
   readonly hold: Times
 }
 
-const NO_REVOCATIONS = { 'max-hold': 0, 'owner-closed': 0, collected: 0, 'released-all': 0, replaced: 0 }
+const NO_REVOCATIONS = { 'max-hold': 0, 'owner-closed': 0, collected: 0, 'released-all': 0, replaced: 0, connection: 0 }
 const NO_FALLBACKS = { thread: 0, record: 0, filesystem: 0, watchdog: 0 }
 const NOTHING = {
   acquired: 0,

@@ -121,6 +121,7 @@ describe('of each outcome there is a count', () => {
       collected: 0,
       'released-all': 0,
       replaced: 1,
+      connection: 0,
     })
     releaseAll()
     const { total } = stats.snapshot()

@@ -259,6 +259,7 @@ const ENDED: Readonly<Record<RevokeEvent['reason'], string>> = {
   collected: 'its handle was lost',
   'released-all': 'everything was released',
   replaced: 'its lock file was deleted or replaced',
+  connection: 'the database that keeps the lock does not answer',
 }
 
 function revocation(event: RevokeEvent): string {
