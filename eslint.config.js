@@ -38,6 +38,11 @@ const DIRECTION = [
     message: 'the session writer costs nothing where it is not asked for, and its door is for nobody else',
   },
   {
+    target: ['./src/!(postgres)/**/*', './src/!(postgres).ts'],
+    from: ['./src/postgres.ts', './src/postgres'],
+    message: 'another engine costs nothing where it is not asked for',
+  },
+  {
     target: ['./src/!(cli)/**/*', './src/!(cli).ts'],
     from: ['./src/cli.ts', './src/cli', './src/cli-door.ts'],
     message: 'the program is built on the package, not the package on the program',

@@ -76,6 +76,11 @@ const DIRECTIONS: readonly Direction[] = [
     because: 'the session writer knows the public names, and its door',
   },
   {
+    from: /^(?!postgres(\.ts$|\/))/,
+    to: /^postgres(\.ts$|\/)/,
+    because: 'another engine costs nothing where it is not asked for',
+  },
+  {
     from: /^(?!cli(\.ts$|\/))/,
     to: /^cli(\.ts$|\/|-door\.ts$)/,
     because: 'the program is built on the package, not the package on the program',
@@ -85,7 +90,11 @@ const DIRECTIONS: readonly Direction[] = [
     to: /^(?!cli\/|(index|stats|cli-door)\.ts$).*\.ts$/,
     because: 'the program knows the public names, and its door',
   },
-  { from: /^(?!kernel\/load-addon\.ts$)/, to: /^(?!node:)(?!.*\.ts$)/, because: 'only the addon needs a package' },
+  {
+    from: /^(?!kernel\/load-addon\.ts$|postgres\/pg-adapter\.ts$)/,
+    to: /^(?!node:)(?!.*\.ts$)/,
+    because: 'only the addon and the database client need a package',
+  },
 ]
 
 /** What the files of the built package import. */

@@ -1,0 +1,449 @@
+// The engine behind the seam whose locks are session-level advisory locks of a PostgreSQL database. It keeps no record: what
+// it knows of holders it asks the server.
+//
+// One session holds: a lock that is free when it is asked for is taken there, in one round trip. One that is not is waited for
+// in the waiting room. Every claim on a key begins when those before it are done, so this process never asks for a lock twice
+// in one session, where it would get it twice, and an unlock never comes after the lock that follows it.
+import { LockError } from '../errors.js'
+import type { Timer } from '../kernel/clock.js'
+import type { Filesystem } from '../kernel/filesystem.js'
+import type { Answer, ClaimAnswer, FenceRange, How, Kernel, Lease, LockTarget, Mode, Probe } from '../kernel/kernel.js'
+import { Claim } from './claim.js'
+import { databaseError, mayPass, wasCanceled } from './errors.js'
+import { keyOf, type Key } from './key.js'
+import { momentOf, type Moment } from './moment.js'
+import type { Session } from './session.js'
+import type { Sessions } from './sessions.js'
+import type { Heartbeat } from './settings.js'
+import * as statements from './statements.js'
+import { WaitingRoom, type Front } from './waiting-room.js'
+
+const DATABASE: Filesystem = {
+  kind: 'network',
+  type: 'postgresql',
+  mount: '',
+  source: '',
+  reason: 'its locks are kept by a database',
+  distant: true,
+}
+
+/** A server that starts again is asked again, for about as long as that takes. */
+const MOST_FAILURES = 8
+const FIRST_PAUSE = 50
+const LONGEST_PAUSE = 2000
+
+export class PostgresKernel implements Kernel, Front {
+  onSettled: (lease: Lease) => void = () => {}
+  onLost: (lease: Lease, cause: unknown) => void = () => {}
+  seen: Moment
+  readonly namespace: string
+  private readonly heartbeat: Heartbeat
+  private readonly sessions: Sessions
+  private readonly room: WaitingRoom
+  private current: Session | null = null
+  private opening: Promise<Session> | null = null
+  private lastLease = 0
+  private readonly claims = new Map<Lease, Claim>()
+  /** The last claim on each lock, by its number, until it is done. */
+  private readonly latest = new Map<string, Claim>()
+  /** Tries that were answered before the question: see prepare(). */
+  private readonly prepared = new Map<string, { readonly claim: Claim; readonly answered: Promise<void> }>()
+  private timer: Timer | null = null
+  private closed = false
+  private closing: Promise<void> | null = null
+
+  constructor(namespace: string, heartbeat: Heartbeat, sessions: Sessions) {
+    this.namespace = namespace
+    this.heartbeat = heartbeat
+    this.sessions = sessions
+    this.room = new WaitingRoom(sessions, this)
+    this.seen = momentOf(sessions.clock)
+  }
+
+  // The seam.
+
+  locate(name: string): LockTarget {
+    const lockfile = `postgres:${this.namespace}:${name}`
+    return { target: name, lockfile, filesystem: DATABASE, unfollowed: false, strict: false }
+  }
+
+  /** There are no links. */
+  look(): { kind: 'no-thread' } {
+    return { kind: 'no-thread' }
+  }
+
+  looked(): null {
+    return null
+  }
+
+  follow(file: LockTarget): LockTarget {
+    return file
+  }
+
+  /** A synchronous try takes what was prepared for it. A last try finds nothing that the wait has not been granted. */
+  request(file: LockTarget, mode: Mode, how: How): Answer {
+    const key = this.usableKey(file)
+    if (how === 'last-try') return { kind: 'busy' }
+    if (how === 'try') {
+      const claim = this.prepared.get(key.lock)?.claim
+      if (claim?.state !== 'granted' || claim.mode !== mode) return { kind: 'busy' }
+      this.prepared.delete(key.lock)
+      claim.state = 'held'
+      return { kind: 'granted', lease: claim.lease }
+    }
+    const claim = this.begin(key, mode)
+    void this.seek(claim)
+    return { kind: 'waiting', lease: claim.lease }
+  }
+
+  claim(lease: Lease): ClaimAnswer {
+    const claim = this.claims.get(lease)
+    if (claim === undefined || claim.state === 'asking') return { kind: 'waiting' }
+    if (claim.state === 'failed') {
+      this.claims.delete(lease)
+      throw claim.failure
+    }
+    if (claim.session?.alive !== true || this.sessions.clock.now() >= claim.limit) {
+      this.end(claim)
+      return { kind: 'replaced' }
+    }
+    claim.state = 'held'
+    claim.limit = Infinity
+    return { kind: 'granted', lease }
+  }
+
+  drop(lease: Lease): void {
+    const claim = this.claims.get(lease)
+    if (claim !== undefined && claim.state !== 'held') this.end(claim)
+  }
+
+  limit(lease: Lease, milliseconds: number): 'limited' | 'ended' {
+    const claim = this.claims.get(lease)
+    if (claim?.state !== 'held' || this.sessions.clock.now() >= claim.limit) return 'ended'
+    claim.limit = this.sessions.clock.now() + milliseconds
+    return 'limited'
+  }
+
+  limitWait(lease: Lease, grace: number, rest: number): void {
+    const claim = this.claims.get(lease)
+    if (claim === undefined) return
+    claim.grace = grace
+    if (claim.state === 'asking') claim.limit = this.sessions.clock.now() + rest
+  }
+
+  enterGuard(lease: Lease): boolean {
+    const claim = this.claims.get(lease)
+    return claim !== undefined && this.alive(lease) && this.sessions.clock.now() < claim.limit
+  }
+
+  /** Nothing ends a lease but the event loop, and that asks the hold. */
+  exitGuard(): void {}
+
+  names(lease: Lease): boolean {
+    return this.alive(lease)
+  }
+
+  read(): number {
+    return -1
+  }
+
+  write(): boolean {
+    return false
+  }
+
+  release(lease: Lease): void {
+    const claim = this.claims.get(lease)
+    if (claim?.state === 'held') this.end(claim)
+  }
+
+  identify(file: LockTarget): string {
+    const { order, name } = this.keyOf(file)
+    return `${order} ${name}`
+  }
+
+  probe(): Probe {
+    return { state: 'absent', content: null }
+  }
+
+  peek(): null {
+    return null
+  }
+
+  fences(lease: Lease): FenceRange {
+    return this.claims.get(lease)?.fences ?? { first: 0, end: 0 }
+  }
+
+  alive(lease: Lease): boolean {
+    const claim = this.claims.get(lease)
+    return claim?.state === 'held' && claim.session?.alive === true
+  }
+
+  // For whoever can wait for an answer.
+
+  /** Asks for the lock, so that a synchronous try can be answered. Does nothing where this process has it or waits for it. */
+  async prepare(file: LockTarget, mode: Mode): Promise<void> {
+    const key = this.usableKey(file)
+    for (;;) {
+      const last = this.latest.get(key.lock)
+      if (last === undefined) break
+      const other = this.prepared.get(key.lock)
+      if (other !== undefined) await other.answered
+      else if (last.isWanted()) return
+      else await last.done
+    }
+    const claim = this.begin(key, mode)
+    const answered = this.attempt(claim).then(
+      (granted) => {
+        if (granted && claim.isWanted()) claim.state = 'granted'
+        else this.end(claim)
+      },
+      (error: unknown) => {
+        this.end(claim)
+        throw databaseError(error, key.name, file.lockfile)
+      },
+    )
+    const settled = answered.catch(() => {})
+    this.prepared.set(key.lock, { claim, answered: settled })
+    try {
+      await answered
+    } finally {
+      if (claim.state !== 'granted') this.unprepare(claim)
+    }
+  }
+
+  /** What was prepared and not taken is given back; resolves when it is. */
+  async discard(file: LockTarget): Promise<void> {
+    const claim = this.prepared.get(this.keyOf(file).lock)?.claim
+    if (claim === undefined) return
+    this.unprepare(claim)
+    this.end(claim)
+    await claim.done
+  }
+
+  /** Resolves when nothing is left of what nobody wants any more of this lock. */
+  async settled(file: LockTarget): Promise<void> {
+    for (let claim = this.latest.get(this.keyOf(file).lock) ?? null; claim !== null; claim = claim.before) {
+      if (!claim.isWanted()) await claim.done
+    }
+  }
+
+  /** Ends everything, when what is held is released and the last guard has ended. */
+  async close(): Promise<void> {
+    this.closed = true
+    await (this.closing ??= this.shutDown())
+  }
+
+  /** The holder session, made anew where there is none. */
+  async holder(): Promise<Session> {
+    if (this.current?.over === false) return this.current
+    if (this.closed) throw new LockError('ERR_LOCK_DATABASE', 'Closed')
+    this.opening ??= this.open().finally(() => (this.opening = null))
+    return this.opening
+  }
+
+  ended(session: Session, cause: unknown): void {
+    for (const claim of [...this.claims.values()]) if (claim.session === session) this.lost(claim, cause)
+  }
+
+  lost(claim: Claim, cause: unknown): void {
+    if (claim.state === 'held') this.onLost(claim.lease, cause)
+  }
+
+  range(fence: string): FenceRange {
+    const first = Number(fence)
+    return { first, end: first + this.sessions.fencesAGrant }
+  }
+
+  private keyOf({ target }: LockTarget): Key {
+    return keyOf(this.namespace, target)
+  }
+
+  private usableKey(file: LockTarget): Key {
+    const { target, lockfile } = file
+    if (this.closed) throw new LockError('ERR_LOCK_DATABASE', `Closed, and locks nothing more: ${target}`)
+    const key = this.keyOf(file)
+    const last = this.latest.get(key.lock)
+    if (last?.isWanted() !== true || last.key.name === target) return key
+    const names = `${JSON.stringify(target)} and ${JSON.stringify(last.key.name)}`
+    const message = `${names}, which is in use, have the same key ${key.lock} in the database: rename one of them`
+    throw new LockError('ERR_LOCK_COLLISION', message, { path: target, lockfile })
+  }
+
+  private begin(key: Key, mode: Mode): Claim {
+    const claim = new Claim(++this.lastLease, key, mode, this.latest.get(key.lock) ?? null)
+    this.claims.set(claim.lease, claim)
+    this.latest.set(key.lock, claim)
+    this.pulse()
+    return claim
+  }
+
+  private async seek(claim: Claim): Promise<void> {
+    claim.seeking = true
+    try {
+      if (claim.before !== null) await claim.before.done
+      claim.before = null
+      let pause = FIRST_PAUSE
+      for (let failures = 0; claim.isWanted();) {
+        try {
+          if ((await this.attempt(claim)) || (claim.isWanted() && (await this.room.wait(claim)))) break
+        } catch (error) {
+          if (!mayPass(error) || ++failures > MOST_FAILURES) throw error
+          await this.rest(claim, pause)
+          pause = Math.min(pause * 2, LONGEST_PAUSE)
+        }
+      }
+      this.granted(claim)
+    } catch (error) {
+      this.failed(claim, error)
+    }
+  }
+
+  private async rest(claim: Claim, pause: number): Promise<void> {
+    if (!claim.isWanted()) return
+    await new Promise<void>((resolve) => {
+      const timer = this.sessions.clock.after(pause, resolve)
+      claim.interrupt = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    claim.interrupt = null
+  }
+
+  /** One try in the holder session. True: the lock is there. */
+  private async attempt(claim: Claim): Promise<boolean> {
+    const holder = await this.holder()
+    if (!claim.isWanted()) return false
+    try {
+      const fence = await holder.ask(statements.attempt(holder, claim.key, claim.mode), 'fence')
+      if (fence === null) return false
+      claim.fences = this.range(fence)
+      claim.attach(holder)
+      return true
+    } catch (error) {
+      await this.cleanUp(holder, claim)
+      throw error
+    }
+  }
+
+  /** After a try that failed: nobody knows how far it came. */
+  private async cleanUp(holder: Session, { key, mode }: Claim): Promise<void> {
+    for (const text of [statements.unlock(holder, key, mode), statements.leaveTurnstile(holder, key)]) {
+      while ((await this.answerOf(holder, text)) === 'true');
+    }
+  }
+
+  private granted(claim: Claim): void {
+    claim.seeking = false
+    if (!claim.isWanted()) {
+      void this.giveBack(claim)
+      return
+    }
+    claim.state = 'granted'
+    claim.limit = Math.min(claim.limit, this.sessions.clock.now() + claim.grace)
+    this.onSettled(claim.lease)
+  }
+
+  private failed(claim: Claim, error: unknown): void {
+    const wanted = claim.isWanted()
+    const { target, lockfile } = this.locate(claim.key.name)
+    claim.seeking = false
+    if (wanted) claim.state = 'failed'
+    claim.failure ??= databaseError(error, target, lockfile)
+    this.finish(claim)
+    if (wanted) this.onSettled(claim.lease)
+  }
+
+  /** Nobody wants it any more. */
+  private end(claim: Claim): void {
+    claim.state = 'ended'
+    this.claims.delete(claim.lease)
+    if (claim.seeking) claim.interrupt?.()
+    else void this.giveBack(claim)
+  }
+
+  private async giveBack(claim: Claim): Promise<void> {
+    if (claim.moving !== null) await claim.moving
+    const { session } = claim
+    if (session?.over === false) {
+      if (this.room.has(claim)) await this.room.giveBack(claim, session)
+      else await this.unlock(session, claim)
+    }
+    this.finish(claim)
+  }
+
+  private async unlock(session: Session, { key, mode }: Claim): Promise<void> {
+    if ((await this.answerOf(session, statements.unlock(session, key, mode))) === 'true') return
+    session.lose(new Error('a lock that was held was not'))
+  }
+
+  /** Of a statement that must be done. Null when the session has ended, which does as well. */
+  private async answerOf(session: Session, text: string): Promise<string | null> {
+    for (;;) {
+      try {
+        return await session.ask(text, 'done')
+      } catch (error) {
+        if (session.over) return null
+        if (wasCanceled(error)) continue
+        session.lose(error)
+        return null
+      }
+    }
+  }
+
+  private finish(claim: Claim): void {
+    claim.finish()
+    if (claim.state !== 'failed') this.claims.delete(claim.lease)
+    if (this.latest.get(claim.key.lock) === claim) this.latest.delete(claim.key.lock)
+  }
+
+  private unprepare(claim: Claim): void {
+    if (this.prepared.get(claim.key.lock)?.claim === claim) this.prepared.delete(claim.key.lock)
+  }
+
+  private async open(): Promise<Session> {
+    const session = await this.sessions.open()
+    session.onEnd = (cause) => {
+      this.ended(session, cause)
+      this.room.restart(cause)
+    }
+    this.current = session
+    return session
+  }
+
+  /** As long as anything is claimed. */
+  private pulse(): void {
+    this.timer ??= this.sessions.clock.background(this.heartbeat.every, () => {
+      this.timer = null
+      if (this.claims.size === 0) return
+      this.sessions.clock.nextTurn(() => (this.seen = momentOf(this.sessions.clock)))
+      this.missSessions().catch(() => {})
+      this.pulse()
+    })
+  }
+
+  /** A session that waits shows no signs of life, so another one asks for it. */
+  private async missSessions(): Promise<void> {
+    const { waiting } = this.room
+    if (waiting.length === 0) return
+    const rows = await (await this.holder()).query(statements.present(waiting.map(({ pid }) => pid)))
+    for (const session of waiting) {
+      const there = rows.some(({ pid, started }) => Number(pid) === session.pid && started === session.started)
+      if (!there) session.lose(new Error('the server does not know the session any more'))
+    }
+  }
+
+  private async shutDown(): Promise<void> {
+    for (const claim of [...this.claims.values()]) {
+      if (claim.state !== 'asking') continue
+      claim.state = 'failed'
+      claim.failure = new LockError('ERR_LOCK_DATABASE', `Closed while waiting for ${claim.key.name}`)
+      claim.interrupt?.()
+      this.onSettled(claim.lease)
+    }
+    await Promise.all([...this.latest.values()].map(({ done }) => done))
+    this.timer?.cancel()
+    await this.room.close()
+    await this.current?.end()
+  }
+}
