@@ -132,7 +132,6 @@ void SyncBefore(const Change* change) {
 }
 
 void AppendTo(DataFile* file, Change* change, bool created) {
-  SyncBefore(change);
   uint64_t written;
   const Buffer& bytes = change->bytes;
   Result result = file->Append(bytes.bytes(), bytes.size(), &written);
@@ -162,6 +161,7 @@ void Append(Change* change) {
   if (looks && !SeeTail(change, file, change->before.size)) return;
   change->came = Came::kDiffers;
   if (!IsExpected(change)) return;
+  SyncBefore(change);  // it takes its time: who follows the file should not find it empty meanwhile
   const bool create = !file.valid();
   if (create) {
     const Result created = file.Create(change->path.c_str(), change->mode);

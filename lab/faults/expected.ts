@@ -61,7 +61,7 @@ const LOOKING: Record<string, Row> = { ...TAKING, read: ignored }
 
 const ROWS: Record<Manner, Record<string, Row>> = {
   takes: TAKING,
-  shares: LOOKING,
+  shares: TAKING,
   tries: TAKING,
   looks: LOOKING,
   'in vain': LOOKING,

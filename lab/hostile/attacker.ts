@@ -137,12 +137,14 @@ const calls: AttackerCalls = {
     racing = { round: RACES[race](path, outside), rounds: 0, path: race === 'parents' ? '' : path }
     run()
   },
+  rounds() {
+    return racing?.rounds ?? 0
+  },
   stop() {
-    if (racing === null) return 0
-    const { rounds, path } = racing
+    if (racing === null) return
+    const { path } = racing
     racing = null
     if (path !== '') for (const end of ['', '~', '~fifo', '~kept']) rmSync(path + end, { force: true, recursive: true })
-    return rounds
   },
 }
 

@@ -61,6 +61,8 @@ export interface AttackerCalls {
   lease(path: string): Promise<void>
   /** Does something to `path` again and again, until stop(). `outside` is what links lead to. */
   race(race: Race, path: string, outside: string): void
-  /** Ends the race, with nothing at its path; answers how many rounds it had. */
-  stop(): number
+  /** How many rounds the race has had by now. */
+  rounds(): number
+  /** Ends the race, with nothing at its path. */
+  stop(): void
 }

@@ -21,7 +21,8 @@ function race(name: string, kind: Race, met: readonly string[], appears: readonl
       const parents = kind === 'parents'
       await attacker.ask('race', kind, parents ? folder : `${target}.hold`, arena.out(parents ? 'folder' : 'empty'))
       const other = new Set<string>()
-      for (let request = 0; request < REQUESTS; request++) {
+      // Where the attacker had few turns, it goes on until it had them.
+      for (let request = 0; request < REQUESTS || (await attacker.ask('rounds')) < REQUESTS; request++) {
         const ended = await victim.ask('lock', WAYS[request % WAYS.length] ?? 'acquire', target, OPTIONS)
         if (ended.key !== null) {
           await victim.ask('assertHeld', ended.key)
@@ -32,8 +33,7 @@ function race(name: string, kind: Race, met: readonly string[], appears: readonl
         const seen = note(await victim.ask('inspect', target))
         if (!['free', 'held', 'abandoned', ...met].includes(seen)) other.add(`inspect: ${seen}`)
       }
-      const rounds = await attacker.ask('stop')
-      if (rounds < REQUESTS) throw new Error(`the attacker had ${rounds} rounds`)
+      await attacker.ask('stop')
       return [...other, await everyWay(target)].join(', ')
     },
     changes: ['theirs'],

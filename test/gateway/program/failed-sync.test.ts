@@ -19,8 +19,8 @@ test.skipIf(lacking)(
     const folder = scratch()
     write(folder, 'a', [message('before')])
     const log = join(scratch(), 'log')
-    // Of each thread that syncs the first sync fails.
-    const fault = ['-f', '-qq', '-o', log, '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1']
+    // Of each thread that syncs the second sync fails: the first one is of the lock's record, and costs nothing.
+    const fault = ['-f', '-qq', '-o', log, '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=2']
     const gateway = Program.startThrough(['strace', ...fault], 'main', '--folder', folder, '--port', '0')
     const url = await gateway.url()
     await answered(folder, 'a', 'before')
