@@ -25,6 +25,10 @@ export function systemError(cause: unknown, file: Pick<LockTarget, 'target' | 'l
   if (UNSUPPORTED.has(cause.code)) {
     return new LockError('ERR_LOCK_UNSUPPORTED', `The filesystem of ${lockfile} cannot lock (${cause.code})`, details)
   }
+  // Before it is known which lock file that is.
+  if (cause.syscall === 'readlink') {
+    return new LockError('ERR_LOCK_SYSTEM', `${path} cannot be followed to what it names: ${cause.message}`, details)
+  }
   const what = ADVICE[cause.code] ?? `cannot be locked: ${cause.message}`
   return new LockError('ERR_LOCK_SYSTEM', `${lockfile} ${what}`, details)
 }

@@ -44,6 +44,7 @@ async function refusals(holdfast: Holdfast, path: string): Promise<string[]> {
     )
     if (!isLockError(error, 'ERR_LOCK_SYSTEM')) throw new Error('Expected a refusal', { cause: error })
     const { code, syscall, path: which }: NodeJS.ErrnoException = error.cause as NodeJS.ErrnoException
+    expect(error.message.includes('cannot be followed to what it names')).toBe(syscall === 'readlink')
     told.push(`${code} ${syscall} ${which}`)
   }
   return [...new Set(told)]
