@@ -1,7 +1,10 @@
 // Texts from records, paths and command lines, as they may be shown: whoever can write a lock file must not move a
 // cursor, hide a line or forge one; and how wide they are.
 
-/** Control, formatting and bidirectional characters, halves of pairs, and separators of lines, as \x.. and \u.... */
+/**
+ * Control, formatting and bidirectional characters, halves of pairs, and separators of lines, as \x.. and \u.... What
+ * visible() is to messages: the program starts faster without the library that has it.
+ */
 export function escaped(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0

@@ -1,11 +1,13 @@
 // Text and tables as a terminal shows them.
 import { PassThrough } from 'node:stream'
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { table } from '../../src/cli/table.js'
 import { painted, widthOf, type Terminal } from '../../src/cli/terminal.js'
 import { cut, escaped, widthOfText } from '../../src/cli/text.js'
+import { visible } from '../../src/errors.js'
 
 function terminal(columns: number | undefined, colour = false): Terminal {
   const out = Object.assign(new PassThrough(), { isTTY: columns !== undefined, columns })
@@ -16,6 +18,13 @@ describe('escaped text', () => {
   test('moves no cursor, hides nothing and forges no line', () => {
     expect(escaped('a\x1b[2Jb\rc\nd\te\x7f\x9b')).toBe('a\\x1b[2Jb\\rc\\nd\\te\\x7f\\x9b')
     expect(escaped('\u202egnp.exe\u200b\u2028\u{e0041}\ud800')).toBe('\\u202egnp.exe\\u200b\\u2028\\u{e0041}\\ud800')
+  })
+
+  test('is that of the messages of the library', () => {
+    const texts = fc.string({
+      unit: fc.constantFrom('a', '\n', '\t', '\0', '\x9b', '\u202e', '\u2028', '\ud800', '\u{e0041}'),
+    })
+    fc.assert(fc.property(texts, (text) => escaped(text) === visible(text)))
   })
 
   test('keeps what people write', () => {
