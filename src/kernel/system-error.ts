@@ -26,8 +26,13 @@ export function systemErrorOf(error: unknown, path: string): unknown {
   return new SystemError(error.errno, String(error.syscall), path)
 }
 
-/** Of ours or of Node's. */
-export function isSystemFailure(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+/** An error of ours or of Node's. */
+export interface SystemFailure extends Error {
+  readonly code: string
+  readonly syscall?: string
+}
+
+export function isSystemFailure(error: unknown): error is SystemFailure {
   return error instanceof Error && 'errno' in error && 'code' in error && typeof error.code === 'string'
 }
 
