@@ -58,7 +58,9 @@ export function postgresJsAdapter(
       )
       const destroy = (): void => {
         over = true
-        socket?.destroy()
+        // A statement that was asked for just now is written at the end of this turn of the event loop, and that would be an
+        // error that nobody can catch.
+        setImmediate(() => setImmediate(() => socket?.destroy()))
         void sql.end({ timeout: 0 }).catch(() => {})
       }
       try {
@@ -113,7 +115,8 @@ async function opened({ path, host, port }: Target): Promise<Socket> {
   let failure: unknown
   for (const [index, name] of (typeof path === 'string' ? [path] : host).entries()) {
     try {
-      return await once(typeof path === 'string' ? connectSocket(path) : connectSocket(port[index] ?? 5432, name))
+      const socket = typeof path === 'string' ? connectSocket(path) : connectSocket(port[index] ?? 5432, name)
+      return Object.assign(await once(socket), { host: name }) // by which the client checks a certificate
     } catch (error) {
       failure = error
     }

@@ -9,7 +9,8 @@ import type { Timer } from '../kernel/clock.js'
 import type { Filesystem } from '../kernel/filesystem.js'
 import type { Answer, ClaimAnswer, FenceRange, How, Kernel, Lease, LockTarget, Mode, Probe } from '../kernel/kernel.js'
 import { Claim } from './claim.js'
-import { databaseError, mayPass, wasCanceled } from './errors.js'
+import { databaseError, mayPass } from './errors.js'
+import { Holder } from './holder.js'
 import { keyOf, type Key } from './key.js'
 import { momentOf, type Moment } from './moment.js'
 import type { Session } from './session.js'
@@ -40,8 +41,8 @@ export class PostgresKernel implements Kernel, Front {
   private readonly heartbeat: Heartbeat
   private readonly sessions: Sessions
   private readonly room: WaitingRoom
-  private current: Session | null = null
-  private opening: Promise<Session> | null = null
+  private current: Holder | null = null
+  private opening: Promise<Holder> | null = null
   private lastLease = 0
   private readonly claims = new Map<Lease, Claim>()
   /** The last claim on each lock, by its number, until it is done. */
@@ -235,7 +236,11 @@ export class PostgresKernel implements Kernel, Front {
 
   /** The holder session, made anew where there is none. */
   async holder(): Promise<Session> {
-    if (this.current?.over === false) return this.current
+    return (await this.desk()).session
+  }
+
+  private async desk(): Promise<Holder> {
+    if (this.current?.session.over === false) return this.current
     if (this.closed) throw new LockError('ERR_LOCK_DATABASE', 'Closed')
     this.opening ??= this.open().finally(() => (this.opening = null))
     return this.opening
@@ -312,25 +317,13 @@ export class PostgresKernel implements Kernel, Front {
 
   /** One try in the holder session. True: the lock is there. */
   private async attempt(claim: Claim): Promise<boolean> {
-    const holder = await this.holder()
+    const holder = await this.desk()
     if (!claim.isWanted()) return false
-    try {
-      const fence = await holder.ask(statements.attempt(holder, claim.key, claim.mode), 'fence')
-      if (fence === null) return false
-      claim.fences = this.range(fence)
-      claim.attach(holder)
-      return true
-    } catch (error) {
-      await this.cleanUp(holder, claim)
-      throw error
-    }
-  }
-
-  /** After a try that failed: nobody knows how far it came. */
-  private async cleanUp(holder: Session, { key, mode }: Claim): Promise<void> {
-    for (const text of [statements.unlock(holder, key, mode), statements.leaveTurnstile(holder, key)]) {
-      while ((await this.answerOf(holder, text)) === 'true');
-    }
+    const fence = await holder.attempt(claim.key, claim.mode)
+    if (fence === null) return false
+    claim.fences = this.range(fence)
+    claim.attach(holder.session)
+    return true
   }
 
   private granted(claim: Claim): void {
@@ -367,28 +360,9 @@ export class PostgresKernel implements Kernel, Front {
     const { session } = claim
     if (session?.over === false) {
       if (this.room.has(claim)) await this.room.giveBack(claim, session)
-      else await this.unlock(session, claim)
+      else if (session === this.current?.session) await this.current.unlock(claim.key, claim.mode)
     }
     this.finish(claim)
-  }
-
-  private async unlock(session: Session, { key, mode }: Claim): Promise<void> {
-    if ((await this.answerOf(session, statements.unlock(session, key, mode))) === 'true') return
-    session.lose(new Error('a lock that was held was not'))
-  }
-
-  /** Of a statement that must be done. Null when the session has ended, which does as well. */
-  private async answerOf(session: Session, text: string): Promise<string | null> {
-    for (;;) {
-      try {
-        return await session.ask(text, 'done')
-      } catch (error) {
-        if (session.over) return null
-        if (wasCanceled(error)) continue
-        session.lose(error)
-        return null
-      }
-    }
   }
 
   private finish(claim: Claim): void {
@@ -401,14 +375,14 @@ export class PostgresKernel implements Kernel, Front {
     if (this.prepared.get(claim.key.lock)?.claim === claim) this.prepared.delete(claim.key.lock)
   }
 
-  private async open(): Promise<Session> {
+  private async open(): Promise<Holder> {
     const session = await this.sessions.open()
     session.onEnd = (cause) => {
       this.ended(session, cause)
       this.room.restart(cause)
     }
-    this.current = session
-    return session
+    this.current = new Holder(session)
+    return this.current
   }
 
   /** As long as anything is claimed. */
@@ -444,6 +418,6 @@ export class PostgresKernel implements Kernel, Front {
     await Promise.all([...this.latest.values()].map(({ done }) => done))
     this.timer?.cancel()
     await this.room.close()
-    await this.current?.end()
+    await this.current?.session.end()
   }
 }

@@ -36,12 +36,15 @@ export function preparations({ token }: Prepared, sequence: number): string[] {
   const perMode = (['exclusive', 'shared'] as const).flatMap((mode) => {
     const { lock, attempt, unlock } = FUNCTIONS[mode]
     const fence = mode === 'exclusive' ? `nextval(${sequence}::regclass)` : '0'
+    const passing = (key: string, turnstile: string): string => `(case
+      when not pg_try_advisory_lock_shared(${turnstile}) then null
+      when ${attempt}(${key}) then case when pg_advisory_unlock_shared(${turnstile}) then ${fence} end
+      when pg_advisory_unlock_shared(${turnstile}) then null
+    end)::text`
     return [
-      `prepare try_${mode}_${token}(bigint, bigint) as select (case
-         when not pg_try_advisory_lock_shared($2) then null
-         when ${attempt}($1) then case when pg_advisory_unlock_shared($2) then ${fence} end
-         when pg_advisory_unlock_shared($2) then null
-       end)::text as fence`,
+      `prepare try_${mode}_${token}(bigint, bigint) as select ${passing('$1', '$2')} as fence`,
+      `prepare try_each_${mode}_${token}(bigint[], bigint[]) as select ${passing('lock', 'turnstile')} as fence
+         from unnest($1, $2) as wanted(lock, turnstile)`,
       `prepare wait_${mode}_${token}(bigint, bigint) as select (case
          when ${lock}($2) is null then null
          when ${lock}($1) is null then null
@@ -49,14 +52,18 @@ export function preparations({ token }: Prepared, sequence: number): string[] {
        end)::text as fence`,
       `prepare take_${mode}_${token}(bigint) as select ${attempt}($1)::text as done`,
       `prepare unlock_${mode}_${token}(bigint) as select ${unlock}($1)::text as done`,
+      `prepare unlock_each_${mode}_${token}(bigint[]) as select bool_and(${unlock}(lock))::text as done
+         from unnest($1) as held(lock)`,
     ]
   })
   return [...perMode, `prepare unlock_all_${token} as select pg_advisory_unlock_all()`]
 }
 
-/** Through the turnstile without stopping. `fence` is null when the lock, or the turnstile, is not free. */
-export function attempt({ token }: Prepared, { lock, turnstile }: Key, mode: Mode): string {
-  return `execute try_${mode}_${token}(${lock}, ${turnstile})`
+/** Through the turnstiles without stopping. A row for each, in order: `fence` is null when the lock, or its turnstile, is not free. */
+export function attemptEach({ token }: Prepared, keys: readonly Key[], mode: Mode): string {
+  const [locks, turnstiles] = [keys.map(({ lock }) => lock), keys.map(({ turnstile }) => turnstile)]
+  if (keys.length === 1) return `execute try_${mode}_${token}(${locks.join()}, ${turnstiles.join()})`
+  return `execute try_each_${mode}_${token}('{${locks.join()}}', '{${turnstiles.join()}}')`
 }
 
 /** Waits in the turnstile, then for the lock, and keeps both. */
@@ -71,6 +78,14 @@ export function take({ token }: Prepared, { lock }: Key, mode: Mode): string {
 
 export function unlock({ token }: Prepared, { lock }: Key, mode: Mode): string {
   return `execute unlock_${mode}_${token}(${lock})`
+}
+
+/** `done` where each of them was held. */
+export function unlockEach({ token }: Prepared, keys: readonly Key[], mode: Mode): string {
+  const locks = keys.map(({ lock }) => lock).join()
+  return keys.length === 1
+    ? `execute unlock_${mode}_${token}(${locks})`
+    : `execute unlock_each_${mode}_${token}('{${locks}}')`
 }
 
 export function leaveTurnstile({ token }: Prepared, { turnstile }: Key): string {

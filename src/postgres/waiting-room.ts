@@ -166,7 +166,13 @@ export class WaitingRoom {
     if (this.closed) return null
     const idle = this.takeIdle()
     if (idle !== null) return idle
-    if (this.open < MOST_WAITING) return await this.connect()
+    if (this.open < MOST_WAITING) {
+      try {
+        return await this.connect()
+      } catch (error) {
+        if (this.open === 0) throw error // else those that are open must do
+      }
+    }
     return await new Promise((call) => {
       const place = { claim, call }
       this.line.push(place)
