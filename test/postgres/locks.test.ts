@@ -1,7 +1,7 @@
 // What the package promises of locks and holds, on a real server, through both clients.
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
-import { isLockError, Owner } from '../../src/index.js'
+import { isLockError, Owner, type Hold } from '../../src/index.js'
 import { openPostgres, type PostgresOptions, type RemoteHoldfast } from '../../src/postgres.js'
 import { missing } from '../helpers/capabilities.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
@@ -227,6 +227,36 @@ describe.skipIf(skip).each(adapters)('with $name', ({ adapter }) => {
       for (const hold of holds) hold.release()
     }
     await until('nothing is left', async () => (await server.locks()) === 0)
+  })
+
+  test('a lock that moves to another session is open to nobody meanwhile', async () => {
+    const [ours, theirs, others] = [await open(), await open(), await open()]
+    const keys = Array.from({ length: 6 }, fresh)
+    const holds = new Map<string, Hold>()
+    const taken: string[] = []
+    const barge = { on: true }
+    const barging = (async () => {
+      while (barge.on) {
+        for (const key of keys) {
+          const hold = await others.tryAcquire(key)
+          if (hold !== null && holds.get(key)?.held === true) taken.push(key)
+          hold?.release()
+        }
+      }
+    })()
+    for (let round = 0; round < 5; round++) {
+      const blockers = await Promise.all(keys.map((key) => theirs.acquire(key)))
+      const waits = keys.map(async (key) => holds.set(key, await ours.acquire(key)))
+      await until('some wait', async () => (await theirs.inspect(keys[0] ?? '')).waiting > 0)
+      for (const blocker of blockers) blocker.release()
+      await Promise.all(waits)
+      expect([...holds.values()].map(({ held }) => held)).toEqual(keys.map(() => true))
+      for (const hold of holds.values()) hold.release()
+      holds.clear()
+    }
+    barge.on = false
+    await barging
+    expect(taken).toEqual([])
   })
 
   test('nobody waits behind locks that he does not want, however many stand in line', async () => {

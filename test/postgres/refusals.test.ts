@@ -91,6 +91,20 @@ describe.skipIf(skip).each(adapters)('with $name', ({ adapter }) => {
     await until('nothing is left', async () => (await server.locks().catch(() => -1)) === 0)
   })
 
+  test('of many requests at one time that a lock table has no room for, those get their locks that can', async () => {
+    const remote = await openPostgres(options())
+    onTestFinished(() => remote.close())
+    const names = Array.from({ length: 1500 }, (_, index) => `crowd-${index}`)
+    const results = await Promise.allSettled(names.map((name) => remote.acquire(name)))
+    const refused = results.filter(({ status }) => status === 'rejected')
+    for (const { reason } of refused.filter((one) => one.status === 'rejected')) {
+      expect(reason).toMatchObject({ code: 'ERR_LOCK_EXHAUSTED' })
+    }
+    expect(refused.length).toBeGreaterThan(0)
+    expect(remote.releaseAll()).toBe(results.length - refused.length)
+    await until('nothing is left', async () => (await server.locks().catch(() => -1)) === 0)
+  })
+
   test('two names of one key are told of, and the one that is in use is not harmed', async () => {
     const remote = await openPostgres(options())
     onTestFinished(() => remote.close())

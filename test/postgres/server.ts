@@ -1,7 +1,7 @@
 // A PostgreSQL server of a test's own, in a temporary folder: a cluster made by initdb, on a port of the loopback interface.
 // The server refuses to be root, so it runs as nobody where the test does.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { appendFileSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,6 +46,8 @@ export class PostgresServer {
     const options = ['--no-sync', '--auth=trust', '--username=holdfast', '--encoding=UTF8', '--locale=C']
     const made = spawnSync(binary('initdb'), [...options, '-D', join(folder, 'data')], { ...who, cwd: folder })
     if (made.status !== 0) throw new Error(`initdb: ${made.stderr.toString()}`)
+    // Whoever is on a network of this machine.
+    appendFileSync(join(folder, 'data', 'pg_hba.conf'), 'host all all samenet trust\n')
     const server = new PostgresServer(folder, await freePort(), settings)
     await server.run()
     return server

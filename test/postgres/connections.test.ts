@@ -1,0 +1,102 @@
+// Other ways to a server: encrypted, and by a socket of the same host.
+import { spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import postgres from 'postgres'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+
+import { openPostgres, pgAdapter, postgresJsAdapter, type PostgresAdapter } from '../../src/postgres.js'
+import { missing, program } from '../helpers/capabilities.js'
+import { PostgresServer, postgresServer } from './server.js'
+
+const openssl = program('openssl')
+const skip = missing(postgresServer)
+let server: PostgresServer
+beforeAll(async () => {
+  if (skip) return
+  server = await PostgresServer.start()
+  if (openssl.there) await encrypt(server)
+})
+afterAll(async () => {
+  if (!skip) await server.stop()
+})
+
+/** It speaks TLS from now on, with a certificate for `localhost` that it has made for itself. */
+async function encrypt(server: PostgresServer): Promise<void> {
+  const [key, certificate] = [join(server.folder, 'key.pem'), join(server.folder, 'certificate.pem')]
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+  spawnSync('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+    ...subject,
+  ])
+  if (!existsSync(key)) throw new Error('no certificate')
+  chmodSync(key, 0o600)
+  if (process.getuid?.() === 0) for (const file of [key, certificate]) chownSync(file, 65534, 65534)
+  await server.query(`alter system set ssl_key_file = '${key}'`)
+  await server.query(`alter system set ssl_cert_file = '${certificate}'`)
+  await server.query(`alter system set ssl = on`)
+  await server.query(`select pg_reload_conf()`)
+}
+
+async function useLocks(adapter: PostgresAdapter): Promise<void> {
+  const [ours, theirs] = await Promise.all(
+    [1, 2].map(() => openPostgres({ adapter, namespace: 'test', application: 'here' })),
+  )
+  if (ours === undefined || theirs === undefined) throw new Error('not opened')
+  onTestFinished(() => ours.close())
+  onTestFinished(() => theirs.close())
+  const hold = await ours.acquire('name')
+  await expect(theirs.acquire('name', { timeout: 20 })).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' })
+  const next = theirs.acquire('name')
+  hold.release()
+  ;(await next).release()
+}
+
+describe.skipIf(skip)('by a socket of the same host', () => {
+  test('with pg', async () => {
+    await useLocks(pgAdapter({ host: server.folder, port: server.port, user: 'holdfast', database: 'postgres' }))
+  })
+
+  test('with postgres.js', async () => {
+    const options = { host: server.folder, port: server.port, user: 'holdfast', database: 'postgres' }
+    await useLocks(postgresJsAdapter(postgres, '', options))
+  })
+})
+
+describe.skipIf(skip || missing(openssl))('encrypted', () => {
+  const encrypted = async (): Promise<unknown[]> =>
+    await server.query(
+      `select distinct ssl from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'here'`,
+    )
+
+  test('with pg, whose connection can be cut', async () => {
+    const connection = { connectionString: server.url, ssl: { rejectUnauthorized: false } }
+    const adapter = pgAdapter(connection)
+    await useLocks(adapter)
+    expect(await encrypted()).toEqual([{ ssl: true }])
+    await cutOne(adapter)
+  })
+
+  test('with postgres.js, whose connection can be cut', async () => {
+    const adapter = postgresJsAdapter(postgres, server.url, { ssl: { rejectUnauthorized: false } })
+    await useLocks(adapter)
+    expect(await encrypted()).toEqual([{ ssl: true }])
+    await cutOne(adapter)
+  })
+})
+
+async function cutOne(adapter: PostgresAdapter): Promise<void> {
+  const connection = await adapter.connect(() => {})
+  const asleep = connection.query('select pg_sleep(60)').catch((error: unknown) => error)
+  connection.destroy()
+  expect(await asleep).toBeInstanceOf(Error)
+}
