@@ -153,13 +153,21 @@ export class Lane {
     if (lost) options.label = `lost:${id}`
     const owner = terms.lodger?.number ?? 0
     const asked = now()
+    const tell = (a?: number): void =>
+      recorder.log.write(KIND.ask, { id, file, mode: terms.mode, owner, time: asked, ...(a !== undefined && { a }) })
     if (!lost && random.chance(0.12)) {
-      const tried = tryAcquire(path, options)
-      if (tried === null) return null
-      recorder.log.write(KIND.ask, { id, file, mode: terms.mode, owner, time: asked })
-      return recorder.granted(tried, file, terms, asked, id, null)
+      try {
+        const tried = tryAcquire(path, options)
+        if (tried === null) return null
+        tell()
+        return recorder.granted(tried, file, terms, asked, id, null)
+      } catch (error) {
+        tell()
+        recorder.refused(id, file, error) // its owner may be closed by now
+        return null
+      }
     }
-    recorder.log.write(KIND.ask, { id, file, mode: terms.mode, owner, time: asked, a: timeout })
+    tell(timeout)
     const end = this.disturb(options, terms)
     try {
       const hold = await acquire(path, { ...options, timeout })
