@@ -23,9 +23,10 @@ function files({ packed }) {
   return `${found.size} files`
 }
 
+/** Of what programs import: not of the program, nor of an engine that is no entry point yet. */
 function compiled() {
   return readdirSync(join(ROOT, 'src'), { recursive: true })
-    .filter((file) => file.endsWith('.ts') && !file.startsWith('cli'))
+    .filter((file) => file.endsWith('.ts') && !/^(cli|postgres)\b/.test(file))
     .map((file) => join('dist', file.replace(/\.ts$/, '.d.ts')))
 }
 
