@@ -39,20 +39,7 @@ export const UNREACHED: readonly Excuse[] = [
     lines: ['Delete(change);', 'napi_throw_error(env, "ENOMEM", "holdfast: out of memory");', 'return nullptr;'],
     why: NO_MEMORY,
   },
-  {
-    file: 'native/environment.cc',
-    lines: ['napi_throw_error(env, "ENOMEM", "holdfast: out of memory");', 'return nullptr;'],
-    why: NO_MEMORY,
-  },
-  {
-    file: 'native/environment.cc',
-    lines: [
-      'free(environment);',
-      'napi_throw_error(env, nullptr, "holdfast: Node refuses a thread-safe function");',
-      'return nullptr;',
-    ],
-    why: NO_MEMORY,
-  },
+  { file: 'native/environment.cc', lines: ['free(environment);', 'return nullptr;'], why: NO_MEMORY },
   {
     file: 'src/acquired-at.ts',
     lines: ['} catch {', 'return false // Deno: to look at the environment is a permission of its own'],
@@ -82,8 +69,14 @@ export const UNREACHED: readonly Excuse[] = [
   },
   {
     file: 'src/kernel/native-kernel.ts',
-    under: "if (destination !== '') return destination",
-    lines: ['try {', 'return fs().readlinkSync(link)', '} catch {', 'return link'],
+    lines: [
+      'function readByNode(link: string): string | null {',
+      'try {',
+      'return fs().readlinkSync(link)',
+      '} catch (error) {',
+      'if (isSystemFailure(error) && NO_LINK.has(error.code)) return null',
+      'throw systemErrorOf(error, link)',
+    ],
     why: `Windows, where the addon leaves links to Node: ${WINDOWS}`,
   },
   {
@@ -91,7 +84,7 @@ export const UNREACHED: readonly Excuse[] = [
     lines: [
       'for (const [scope, name] of Object.entries(NEEDED)) {',
       'if (permission.has(scope, lockfile)) continue',
-      'const error = new Error(`Access to the lock file has been restricted: ${scope} of ${lockfile}`)',
+      'const error = new Error(visible(`Access to the lock file has been restricted: ${scope} of ${lockfile}`))',
       "throw Object.assign(error, { code: 'ERR_ACCESS_DENIED', permission: name, resource: lockfile })",
     ],
     why: 'under its permission model Node takes no notes: held by test/surroundings/permission.test.ts',

@@ -429,6 +429,31 @@ test('a revoked hold is told to the next one, on a hand-over too, and the one af
   last.release()
 })
 
+const failing = (): boolean => {
+  throw Object.assign(new Error('EIO'), { code: 'EIO', errno: -5 })
+}
+
+test.each([
+  ['fails', failing],
+  ['is refused', () => false],
+] as const)('a set that comes to nothing lets go also where telling the next one of a death %s', async (_, write) => {
+  const world = new FakeWorld()
+  const [dying, ours, theirs] = [world.thread(), world.thread(), world.thread()]
+  acquired(dying.holdfast.tryAcquire('/a', { label: 'dead' }))
+  dying.terminate()
+  acquired(theirs.holdfast.tryAcquire('/b'))
+  const controller = new AbortController()
+  const set = ours.holdfast.acquireAll(['/a', '/b'], { signal: controller.signal })
+  await microtasks()
+  expect(ours.holdfast.holds()).toHaveLength(1)
+  ours.kernel.write = write
+  controller.abort(new Error('changed my mind'))
+  await expect(set).rejects.toThrow('changed my mind')
+  const next = acquired(theirs.holdfast.tryAcquire('/a'))
+  expect(next.recoveredFrom).toBeNull()
+  next.release()
+})
+
 test('a hold without a record takes no part in who recovers from whom', async () => {
   const world = new FakeWorld()
   const { holdfast } = world.thread()
