@@ -7,7 +7,7 @@
 import { LockError } from '../errors.js'
 import type { Timer } from '../kernel/clock.js'
 import type { Filesystem } from '../kernel/filesystem.js'
-import type { Answer, ClaimAnswer, FenceRange, How, Kernel, Lease, LockTarget, Mode, Probe } from '../kernel/kernel.js'
+import type { Answer, ClaimAnswer, FenceRange, How, Kernel, Lease, LockTarget, Mode } from '../kernel/kernel.js'
 import { Claim } from './claim.js'
 import { databaseError, mayPass } from './errors.js'
 import { Holder } from './holder.js'
@@ -32,6 +32,10 @@ const DATABASE: Filesystem = {
 const MOST_FAILURES = 8
 const FIRST_PAUSE = 50
 const LONGEST_PAUSE = 2000
+
+function unsupported(): never {
+  throw new Error('a database keeps its locks in no files')
+}
 
 export class PostgresKernel implements Kernel, Front {
   onSettled: (lease: Lease) => void = () => {}
@@ -63,22 +67,17 @@ export class PostgresKernel implements Kernel, Front {
 
   // The seam.
 
+  // Of files and what stands in them, which nobody asks where there are neither links nor records.
+  readonly look = unsupported
+  readonly looked = unsupported
+  readonly follow = unsupported
+  readonly read = unsupported
+  readonly write = unsupported
+  readonly probe = unsupported
+
   locate(name: string): LockTarget {
     const lockfile = `postgres:${this.namespace}:${name}`
     return { target: name, lockfile, filesystem: DATABASE, unfollowed: false, strict: false }
-  }
-
-  /** There are no links. */
-  look(): { kind: 'no-thread' } {
-    return { kind: 'no-thread' }
-  }
-
-  looked(): null {
-    return null
-  }
-
-  follow(file: LockTarget): LockTarget {
-    return file
   }
 
   /** A synchronous try takes what was prepared for it. A last try finds nothing that the wait has not been granted. */
@@ -144,14 +143,6 @@ export class PostgresKernel implements Kernel, Front {
     return this.alive(lease)
   }
 
-  read(): number {
-    return -1
-  }
-
-  write(): boolean {
-    return false
-  }
-
   release(lease: Lease): void {
     const claim = this.claims.get(lease)
     if (claim?.state === 'held') this.end(claim)
@@ -160,10 +151,6 @@ export class PostgresKernel implements Kernel, Front {
   identify(file: LockTarget): string {
     const { order, name } = this.keyOf(file)
     return `${order} ${name}`
-  }
-
-  probe(): Probe {
-    return { state: 'absent', content: null }
   }
 
   peek(): null {

@@ -173,7 +173,8 @@ test.skipIf(skip)('a user that may not make the sequence is told what to have do
 
 /** To what is hashed: names of one key cannot be found. */
 function giveOneKey(names: readonly string[]): void {
-  const { update } = Hash.prototype
+  const prototype: { update: (this: Hash, data: BinaryLike) => Hash } = Hash.prototype
+  const { update } = prototype
   const spy = vi.spyOn(Hash.prototype, 'update').mockImplementation(function (this: Hash, data: BinaryLike) {
     return update.call(this, typeof data === 'string' && names.includes(data) ? 'one' : data)
   })

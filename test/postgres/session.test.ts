@@ -176,3 +176,18 @@ test('a server that says goodbye, another server process, and one that does not 
   await beat
   expect(session.over).toBe(true)
 })
+
+test('a connection that comes when nobody waits for it any more is cut', async () => {
+  const clock = new TwoClocks()
+  const wire = new Wire()
+  let come = (): void => {}
+  const connecting = new Promise<Wire>((resolve) => (come = () => resolve(wire)))
+  const opening = expect(Session.open({ connect: () => connecting }, clock, HEARTBEAT)).rejects.toThrow(
+    'no connection within 400 ms',
+  )
+  clock.advance(400)
+  await opening
+  come()
+  await settle()
+  expect(wire.destroyed).toBe(true)
+})

@@ -1,0 +1,298 @@
+// What the engine does where a server answers what one can hardly be made to say, or at a moment that cannot be chosen: on a
+// server that answers by a script, and a clock that is turned by hand.
+import { describe, expect, test } from 'vitest'
+
+import type { Lease, Mode } from '../../src/kernel/kernel.js'
+import { PostgresKernel } from '../../src/postgres/postgres-kernel.js'
+import { Sessions } from '../../src/postgres/sessions.js'
+import { FakeClock } from '../helpers/fake-clock.js'
+import { refusal, ScriptedServer, settle } from './scripted-server.js'
+
+const HEARTBEAT = { every: 100, bound: 400, server: 1500 }
+const BROKEN = refusal('XX000')
+const CANCELED = refusal('57014')
+const NOT_GRANTED = [{ fence: null }]
+const FREED = [{ done: 'true' }]
+const NOT_DONE = [{ done: 'false' }]
+
+function world() {
+  const clock = new FakeClock()
+  const server = new ScriptedServer()
+  const surroundings = { adapter: server, clock, heartbeat: HEARTBEAT, application: 'test', sequence: 'fence' }
+  const kernel = new PostgresKernel('test', HEARTBEAT, new Sessions({ ...surroundings, pooled: false }))
+  const settled: Lease[] = []
+  const lost: Lease[] = []
+  kernel.onSettled = (lease) => settled.push(lease)
+  kernel.onLost = (lease) => lost.push(lease)
+
+  const request = async (name: string, mode: Mode = 'exclusive'): Promise<Lease> => {
+    const answer = kernel.request(kernel.locate(name), mode, 'try-then-wait')
+    if (answer.kind !== 'waiting') throw new Error(answer.kind)
+    await settle()
+    return answer.lease
+  }
+  /** Somebody else has the lock. */
+  const wait = (name: string, mode?: Mode): Promise<Lease> => {
+    server.next(/^execute try_/, NOT_GRANTED)
+    return request(name, mode)
+  }
+  const grant = async (): Promise<void> => {
+    server.asked(/^execute wait_/).resolve([{ fence: server.number() }])
+    await settle()
+  }
+  /** Nothing is left of what nobody wants of that lock. */
+  const cleaned = (name: string): Promise<void> => kernel.settled(kernel.locate(name))
+  return { clock, server, kernel, settled, lost, request, wait, grant, cleaned }
+}
+
+describe('a wait', () => {
+  test('is made anew when the server does not know its session any more', async () => {
+    const { clock, server, kernel, settled, wait } = world()
+    const lease = await wait('name')
+    clock.advance(100)
+    await settle()
+    expect(server.count(/where pid in/)).toBe(1)
+    expect(server.connections[1]?.state).toBe('open')
+    server.next(/where pid in/, [{ pid: '2', started: 'began later' }])
+    clock.advance(100)
+    await settle()
+    expect(server.connections[1]?.state).toBe('destroyed')
+    expect(settled).toEqual([])
+    clock.advance(50)
+    await settle()
+    expect(settled).toEqual([lease])
+    expect(kernel.claim(lease)).toEqual({ kind: 'granted', lease })
+  })
+
+  test('that was given up while its grant was under way gives the lock back', async () => {
+    const { server, kernel, settled, wait, grant, cleaned } = world()
+    const lease = await wait('name')
+    kernel.drop(lease)
+    await settle()
+    expect(server.count(/pg_cancel_backend/)).toBe(1)
+    expect(server.count(/^execute unlock_all/)).toBe(0)
+    await grant()
+    await cleaned('name')
+    expect(server.count(/^execute unlock_all/)).toBe(1)
+    expect(settled).toEqual([])
+  })
+
+  test('that cannot be canceled ends with its connection', async () => {
+    for (const reply of [[], BROKEN]) {
+      const { server, kernel, wait, cleaned } = world()
+      const lease = await wait('name')
+      server.next(/pg_cancel_backend/, reply)
+      kernel.drop(lease)
+      await cleaned('name')
+      expect(server.connections[1]?.state).toBe('destroyed')
+      expect(server.connections[0]?.state).toBe('open')
+    }
+  })
+
+  test('that stands in line is given up without a word to the server', async () => {
+    const { server, kernel, wait, cleaned } = world()
+    for (const name of ['a', 'b', 'c', 'd']) await wait(name)
+    const lease = await wait('e')
+    expect(server.connections).toHaveLength(5)
+    const { length } = server.sent
+    kernel.drop(lease)
+    await cleaned('e')
+    expect(server.sent).toHaveLength(length)
+  })
+
+  test('that stands in line has a session of its own as soon as another one ended', async () => {
+    const { server, wait } = world()
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await wait(name)
+    expect(server.count(/^execute wait_/)).toBe(4)
+    server.connections[1]?.ended(new Error('cut'))
+    await settle()
+    expect(server.connections).toHaveLength(6)
+    expect(server.sent.at(-1)).toMatchObject({ pid: 6, text: expect.stringMatching(/^execute wait_/) as string })
+  })
+
+  test('stands in line where the server refuses another session, and fails where there is none', async () => {
+    const { server, kernel, settled, wait, grant } = world()
+    const [first, full] = [await wait('first'), refusal('53300')]
+    server.unreachable.push(full)
+    await wait('second')
+    expect(server.connections).toHaveLength(2)
+    expect(settled).toEqual([])
+    await grant()
+    expect(settled).toEqual([first])
+    expect(server.count(/^execute take_/)).toBe(1) // so that there is a session for the second
+    expect(server.sent.at(-1)).toMatchObject({ pid: 2, text: expect.stringMatching(/^execute wait_/) as string })
+
+    const other = world()
+    await other.kernel.holder()
+    other.server.unreachable.push(full)
+    const lease = await other.wait('name')
+    expect(() => other.kernel.claim(lease)).toThrow(expect.objectContaining({ code: 'ERR_LOCK_DATABASE', cause: full }))
+    expect(kernel.claim(first).kind).toBe('granted')
+  })
+
+  test('for a server that starts again can be given up at once', async () => {
+    const { clock, server, kernel, request, cleaned } = world()
+    server.unreachable.push(refusal('ECONNREFUSED'))
+    const lease = await request('name')
+    const { pending } = clock
+    kernel.drop(lease)
+    await cleaned('name')
+    expect(clock.pending).toBe(pending - 1)
+    expect(server.connections).toEqual([])
+  })
+})
+
+describe('the session of a wait', () => {
+  async function givenUp(...replies: (typeof FREED | Error)[]) {
+    const at = world()
+    const lease = await at.wait('name')
+    at.server.next(/^execute unlock_all/, ...replies)
+    at.kernel.drop(lease)
+    at.server.asked(/^execute wait_/).reject(CANCELED)
+    await at.cleaned('name')
+    return at
+  }
+
+  test('is asked once more to let go of everything when a request to cancel hits that', async () => {
+    const { server, wait } = await givenUp(CANCELED, FREED)
+    expect(server.count(/^execute unlock_all/)).toBe(2)
+    await wait('other')
+    expect(server.connections).toHaveLength(2)
+  })
+
+  test('is cut when it cannot let go of everything', async () => {
+    const { server } = await givenUp(BROKEN)
+    expect(server.connections[1]?.state).toBe('destroyed')
+  })
+
+  test('is closed when nobody needed it for long', async () => {
+    const { clock, server } = await givenUp(FREED)
+    clock.advance(29_999)
+    expect(server.connections[1]?.state).toBe('open')
+    clock.advance(1)
+    expect(server.connections[1]?.state).toBe('ended')
+  })
+})
+
+describe('a lock that was won by waiting, and is to move so that another can be waited for', () => {
+  async function movedBadly(mode: Mode) {
+    const at = world()
+    const lease = await at.wait('won', mode)
+    await at.grant()
+    expect(at.kernel.claim(lease).kind).toBe('granted')
+    at.server.next(/^execute take_/, NOT_DONE)
+    for (const name of ['a', 'b', 'c', 'd']) await at.wait(name)
+    expect(at.server.count(/^execute take_/)).toBe(1)
+    return { ...at, lease }
+  }
+
+  test('is lost, and told as lost, if it is exclusive and somebody took it meanwhile', async () => {
+    const { kernel, server, lost, lease } = await movedBadly('exclusive')
+    expect(lost).toEqual([lease])
+    expect(kernel.alive(lease)).toBe(false)
+    expect(server.count(/^execute unlock_all/)).toBe(1)
+  })
+
+  test('stays where it is if it is shared and cannot be had twice', async () => {
+    const { kernel, server, lost, lease } = await movedBadly('shared')
+    expect(lost).toEqual([])
+    expect(kernel.alive(lease)).toBe(true)
+    expect(server.count(/^execute unlock_/)).toBe(0)
+  })
+})
+
+describe('a grant', () => {
+  test('that was read too late is none, and is given back', async () => {
+    for (const [late, grace] of [
+      [400, Infinity],
+      [50, 50],
+    ] as const) {
+      const { clock, server, kernel, settled, wait, grant, cleaned } = world()
+      const lease = await wait('name')
+      kernel.limitWait(lease, grace, Infinity)
+      await grant()
+      expect(settled).toEqual([lease])
+      clock.block(late)
+      expect(kernel.claim(lease)).toEqual({ kind: 'replaced' })
+      await cleaned('name')
+      expect(server.count(/^execute unlock_all/)).toBe(1)
+    }
+  })
+
+  test('that was prepared for a try and is not taken is given back', async () => {
+    const { server, kernel } = world()
+    const file = kernel.locate('name')
+    await kernel.prepare(file, 'exclusive')
+    await kernel.discard(file)
+    expect(server.count(/^execute unlock_exclusive/)).toBe(1)
+    expect(kernel.request(file, 'exclusive', 'try')).toEqual({ kind: 'busy' })
+  })
+})
+
+test('a try that fails leaves nothing, and rejects with what to do about it', async () => {
+  const { server, kernel } = world()
+  const file = kernel.locate('name')
+  server.next(/^execute try_/, refusal('53200'))
+  server.next(/^execute unlock_/, FREED, NOT_DONE, FREED, NOT_DONE) // how far it came was not known
+  await expect(kernel.prepare(file, 'exclusive')).rejects.toMatchObject({ code: 'ERR_LOCK_EXHAUSTED', path: 'name' })
+  expect(server.count(/^execute unlock_/)).toBe(4)
+  expect(kernel.request(file, 'exclusive', 'try')).toEqual({ kind: 'busy' })
+  await kernel.prepare(file, 'exclusive')
+  expect(kernel.request(file, 'exclusive', 'try').kind).toBe('granted')
+})
+
+describe('an unlock that fails', () => {
+  async function release(...replies: (typeof FREED | Error)[]) {
+    const at = world()
+    const lease = await at.request('name')
+    at.kernel.claim(lease)
+    at.server.next(/^execute unlock_/, ...replies)
+    at.kernel.release(lease)
+    await at.cleaned('name')
+    return at.server
+  }
+
+  test('is repeated, also when a request to cancel hits that', async () => {
+    const server = await release(BROKEN, CANCELED, FREED)
+    expect(server.count(/^execute unlock_/)).toBe(3)
+    expect(server.connections[0]?.state).toBe('open')
+  })
+
+  test('and fails again ends the session, which frees the lock as well', async () => {
+    const server = await release(BROKEN, BROKEN)
+    expect(server.connections[0]?.state).toBe('destroyed')
+  })
+})
+
+describe('the sequence of fencing numbers', () => {
+  test('may be made by somebody else at the same time', async () => {
+    for (const code of ['42P07', '42710', '23505']) {
+      const { server, kernel } = world()
+      server.next(/from pg_sequence/, [])
+      server.next(/^create sequence/, refusal(code))
+      await kernel.holder()
+      expect(server.count(/from pg_sequence/)).toBe(2)
+    }
+  })
+
+  test('that cannot be made, or seen, or does not grow, is refused', async () => {
+    const unmade = world()
+    unmade.server.next(/from pg_sequence/, [])
+    unmade.server.next(/^create sequence/, BROKEN)
+    await expect(unmade.kernel.holder()).rejects.toMatchObject({ code: 'ERR_LOCK_DATABASE', cause: BROKEN })
+    const unseen = world()
+    unseen.server.next(/from pg_sequence/, [], [])
+    await expect(unseen.kernel.holder()).rejects.toThrow('The sequence fence of fencing numbers cannot be seen')
+    const falling = world()
+    falling.server.next(/from pg_sequence/, [{ oid: '1', increment: '-1' }])
+    await expect(falling.kernel.holder()).rejects.toThrow('The sequence fence of fencing numbers does not grow')
+    for (const { server } of [unmade, unseen, falling]) expect(server.connections[0]?.state).toBe('destroyed')
+  })
+})
+
+test('nothing of files is asked of a database', () => {
+  const { kernel } = world()
+  for (const ask of [kernel.look, kernel.looked, kernel.follow, kernel.read, kernel.write, kernel.probe]) {
+    expect(ask).toThrow('a database keeps its locks in no files')
+  }
+})
