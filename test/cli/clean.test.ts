@@ -16,6 +16,8 @@ import { fileURLToPath } from 'node:url'
 
 import { describe, expect, onTestFinished, test } from 'vitest'
 
+import { judgeLegacy } from '../../src/cli/clean/legacy.js'
+import { judgeLockFile } from '../../src/cli/clean/lock-file.js'
 import { tryAcquire } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
 import { anotherUser, missing, posix } from '../helpers/capabilities.js'
@@ -135,6 +137,31 @@ describe('clean', () => {
     expect(status).toBe(1)
     expect(stdout).toMatch(/failed +.*EACCES/)
     expect(existsSync(join(folder, 'file.hold'))).toBe(true)
+  })
+
+  test.skipIf(missing(anotherUser, posix))('tells of a folder in DIR that it may not read, and goes on', () => {
+    const folder = scratch()
+    chmodSync(folder, 0o755)
+    mkdirSync(join(folder, 'closed'), { mode: 0o700 })
+    writeFileSync(join(folder, 'file.hold'), '', { mode: 0o644 })
+    const nobody = { uid: 65534, gid: 65534, cwd: '/', encoding: 'utf8' } as const
+    const { status, stdout, stderr } = spawnSync(process.execPath, [PROGRAM, 'clean', '-r', folder], nobody)
+    expect(status).toBe(0)
+    expect(stderr).toMatch(/^holdfast: Error: EACCES: .*closed'\n$/)
+    expect(stdout).toContain('1 would be removed, 0 kept.')
+  })
+
+  test('says nothing of what is gone by the time it is judged', () => {
+    const folder = scratch()
+    expect(judgeLockFile(join(folder, 'file.hold'), true)).toBeNull()
+    expect(judgeLegacy(join(folder, 'file.lock'), 0, Date.now())).toBeNull()
+  })
+
+  test.skipIf(missing(posix))('keeps what has become a link by the time it is judged', () => {
+    const link = join(scratch(), 'link.hold')
+    symlinkSync('elsewhere', link)
+    const why = expect.stringContaining('ELOOP') as string
+    expect(judgeLockFile(link, true)).toMatchObject({ reason: 'unreadable', why, remove: null })
   })
 
   test('needs one DIR, which is there', () => {

@@ -104,6 +104,16 @@ describe('doctor', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  test('fails where the addon does not load, and tries nothing then', () => {
+    const folder = scratch()
+    const command = ['--no-addons', PROGRAM, 'doctor', '--json', folder]
+    const { status, stdout } = spawnSync(process.execPath, command, { encoding: 'utf8' })
+    const { works, checks } = JSON.parse(stdout) as Report
+    expect([status, works]).toEqual([1, false])
+    expect(checks.map(({ name, status }) => `${name} ${status}`)).toEqual(['system ok', 'addon failed'])
+    expect(checks[1]?.text).toContain('holdfast has no native addon that loads')
+  })
+
   test.skipIf(missing(posix, procfs))('leaves neither files nor processes when it is interrupted', async () => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       const folder = scratch()

@@ -1,12 +1,12 @@
 // `holdfast ps --watch`: a screen that is drawn in place, and a log of changes.
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
 import { Agent } from '../helpers/agent.js'
-import { missing, posix, program } from '../helpers/capabilities.js'
+import { anotherUser, missing, posix, program } from '../helpers/capabilities.js'
 import { kernelTables } from '../helpers/kernel-tables.js'
 import { waiterBlocked } from '../helpers/kernel-waiters.js'
 import { scratch } from '../helpers/scratch.js'
@@ -113,6 +113,25 @@ describe('the log of a watch', () => {
     expect(watch.output).toBe('')
   })
 
+  test('needs no number, and takes a folder behind --watch for a folder', async () => {
+    const folder = scratch()
+    const agent = await Agent.start()
+    await agent.acquire(join(folder, 'file'))
+    const watch = Running.holdfast(['ps', '--for', '0.05', '--watch', folder])
+    expect(await watch.ended).toMatchObject({ code: 0 })
+    expect(watch.output).toMatch(new RegExp(`^\\S+ held +\\S+file pid ${agent.pid} .*\\n$`))
+  })
+
+  test.skipIf(missing(anotherUser, posix))('tells once of a folder that it may not read', async () => {
+    const folder = scratch()
+    chmodSync(folder, 0o755)
+    mkdirSync(join(folder, 'closed'), { mode: 0o700 })
+    const nobody = { uid: 65534, gid: 65534, cwd: '/' }
+    const watch = Running.holdfast([...OFTEN, '--for', '0.2', '--recursive', folder], nobody)
+    expect(await watch.ended).toMatchObject({ code: 0 })
+    expect(watch.errors).toMatch(/^holdfast: \S+closed cannot be read: EACCES.*\n$/)
+  })
+
   test.skipIf(missing(posix))('ends when nobody reads it any more', async () => {
     const folder = scratch()
     const script = '"$0" "$1" ps --watch 0.05 --json | head -1; echo "${PIPESTATUS[0]}"'
@@ -202,6 +221,17 @@ describe.skipIf(missing(terminals))('the screen of a watch', () => {
     watch.type(CTRL_C)
     expect(await watch.ended).toMatchObject({ code: 0 })
     expectRestored(watch)
+  })
+
+  test('is drawn anew at Ctrl-L', async () => {
+    const watch = watching(crowded())
+    await drawn(watch)
+    watch.type('\x0c')
+    await until('it is wiped again', () => new Seen(watch.output).wiped === 2)
+    await drawn(watch)
+    watch.type('q')
+    expect(await watch.ended).toMatchObject({ code: 0 })
+    expect(new Seen(watch.output).drawn.filter(({ row }) => row === 5)).toHaveLength(2)
   })
 
   test.skipIf(missing(program('stty')))('follows the size of the terminal', async () => {

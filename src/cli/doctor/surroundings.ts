@@ -48,7 +48,5 @@ function report(): unknown {
 }
 
 function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? new Map<string, unknown>(Object.entries(value)).get(name)
-    : undefined
+  return new Map<string, unknown>(Object.entries(value ?? {})).get(name)
 }

@@ -12,7 +12,7 @@ export interface Bench {
   /** A folder for files that may be locked. */
   readonly folder: string
   /** Starts another process, which ends with this one. */
-  readonly peer: () => Promise<Peer>
+  readonly peer: () => Promise<Pick<Peer, 'pid' | 'ask' | 'kill'>>
 }
 
 /** Longer than a wait needs to get into the kernel's queue. */
