@@ -71,9 +71,12 @@ describe('a wait', () => {
     await settle()
     expect(server.count(/pg_cancel_backend/)).toBe(1)
     expect(server.count(/^execute unlock_all/)).toBe(0)
+    for (const other of ['a', 'b', 'c', 'in line']) await wait(other)
     await grant()
     await cleaned('name')
     expect(server.count(/^execute unlock_all/)).toBe(1)
+    expect(server.count(/^execute take_/)).toBe(0) // which would be to keep it
+    expect(server.sent.at(-1)).toMatchObject({ pid: 2, text: expect.stringMatching(/^execute wait_/) as string })
     expect(settled).toEqual([])
   })
 
@@ -89,7 +92,7 @@ describe('a wait', () => {
     }
   })
 
-  test('that stands in line is given up without a word to the server', async () => {
+  test('that stands in line is given up without a word to the server, and keeps no session from the next', async () => {
     const { server, kernel, wait, cleaned } = world()
     for (const name of ['a', 'b', 'c', 'd']) await wait(name)
     const lease = await wait('e')
@@ -98,6 +101,10 @@ describe('a wait', () => {
     kernel.drop(lease)
     await cleaned('e')
     expect(server.sent).toHaveLength(length)
+    await wait('f')
+    server.connections[1]?.ended(new Error('cut'))
+    await settle()
+    expect(server.count(/^execute wait_/)).toBe(5)
   })
 
   test('that stands in line has a session of its own as soon as another one ended', async () => {
