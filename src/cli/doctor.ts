@@ -89,7 +89,9 @@ async function* examine(folder: string): AsyncGenerator<Check> {
     yield checkPermissions(folder)
     if (filesystem.kind === 'broken') return
     for (const { name, run } of TRIALS) {
-      const check = await run(workshop).catch((error: unknown) => failed(name, messageOf(error), 'please report this'))
+      const check = await Promise.resolve(workshop)
+        .then(run)
+        .catch((error: unknown) => failed(name, messageOf(error), 'please report this'))
       if (check !== null) yield check
     }
   } finally {

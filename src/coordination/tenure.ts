@@ -140,7 +140,7 @@ export class Tenure {
   outlasts(request: Request): boolean {
     if (this.limited === Infinity) return true
     const deadline = this.holding.clock.now() + request.maxHold
-    return deadline <= this.limited || this.limit(deadline, request)
+    return deadline <= this.limited || this.limit(deadline, request, this.endingWith(request))
   }
 
   enter(request: Request): HoldState {
@@ -213,6 +213,11 @@ export class Tenure {
     return this.lastEnding
   }
 
+  /** The same, of those and one more: the kernel may end it before that has begun. */
+  private endingWith({ mode, record }: Request): LostReason | null | undefined {
+    return this.recorded && mode === 'exclusive' && record ? 'max-hold' : this.endingOfAll()
+  }
+
   private latestDeadline(): number {
     if (this.unlimited > 0) return Infinity
     let latest = -Infinity
@@ -220,9 +225,8 @@ export class Tenure {
     return latest
   }
 
-  private limit(deadline: number, { file: { lockfile } }: Request): boolean {
+  private limit(deadline: number, { file: { lockfile } }: Request, last = this.endingOfAll()): boolean {
     const rest = deadline - this.holding.clock.now()
-    const last = this.endingOfAll()
     const stamp = last === undefined ? null : ending(last)
     const answer = this.kernel.limit(this.lease, rest, stamp, RECORD_PREFIX.length)
     if (answer === 'ended') return false

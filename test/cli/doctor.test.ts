@@ -104,6 +104,19 @@ describe('doctor', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  test.skipIf(missing(program('strace')))('fails in every trial where no lock can be taken', () => {
+    const folder = scratch()
+    const traced = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=flock', '-e', 'inject=flock:error=ENOLCK']
+    const command = [process.execPath, PROGRAM, 'doctor', '--json', folder]
+    const { status, stdout, stderr } = spawnSync('strace', [...traced, ...command], { encoding: 'utf8' })
+    expect([status, stderr]).toEqual([1, ''])
+    const { checks } = JSON.parse(stdout) as Report
+    for (const name of ['exclusion', 'shared', 'death', 'record', 'hand-over']) {
+      expect(checks.find((check) => check.name === name)).toMatchObject({ status: 'failed' })
+    }
+    expect(readdirSync(folder)).toEqual([])
+  })
+
   test('fails where the addon does not load, and tries nothing then', () => {
     const folder = scratch()
     const command = ['--no-addons', PROGRAM, 'doctor', '--json', folder]

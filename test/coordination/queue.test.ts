@@ -450,6 +450,27 @@ test.each(['fails', 'is refused'])('a set lets go also where telling the next on
   next.release()
 })
 
+test('a hold whose limit has passed when it begins is told of, as one that was revoked', async () => {
+  const world = new FakeWorld()
+  const [ours, theirs] = [world.thread(), world.thread()]
+  const first = acquired(ours.holdfast.tryAcquire(FILE, { maxHold: 3 }))
+  const second = ours.holdfast.acquire(FILE, { maxHold: 10 })
+  const limit = ours.kernel.limit.bind(ours.kernel)
+  ours.kernel.limit = (...call) => {
+    const answer = limit(...call)
+    ours.kernel.limit = limit
+    world.clock.advance(20) // the thread does not run for so long
+    return answer
+  }
+  first.release()
+  const hold = await second
+  expect(hold.held).toBe(false)
+  expect(hold.signal.reason).toMatchObject({ code: 'ERR_LOCK_LOST', reason: 'max-hold' })
+  const next = acquired(theirs.holdfast.tryAcquire(FILE))
+  expect(next.recoveredFrom).toMatchObject({ state: 'revoked', reason: 'max-hold' })
+  next.release()
+})
+
 test('a hold without a record takes no part in who recovers from whom', async () => {
   const world = new FakeWorld()
   const { holdfast } = world.thread()

@@ -211,6 +211,22 @@ describe('the checker passes', () => {
     expect(found).toEqual([])
   })
 
+  test('a re-entry of which the thread learned after releaseAll() had ended both', () => {
+    const found = Story.ofTwo((one, two) => {
+      one.take(10, 1, { owner: 5 })
+      one.ask(11, 2, { owner: 5 })
+      one.tell(12, KIND.allEnd)
+      one.tell(12.5, KIND.allEnded)
+      one.grant(13, 2, { owner: 5, code: GRANT.recorded, time2: 11 })
+      one.tell(13.1, KIND.ended, { id: 2, file: 0, code: 'released-all' })
+      one.tell(13.2, KIND.ended, { id: 1, file: 0, code: 'released-all' })
+      two.take(20, 1)
+      two.tell(20.1, KIND.recovered, { id: 1, file: 0, a: 1001 })
+      two.end(21, 1)
+    })
+    expect(found).toEqual([])
+  })
+
   test('holds of two lock files that had the same name', () => {
     const found = Story.ofTwo((one, two) => {
       one.take(10, 1, { file: 1 })

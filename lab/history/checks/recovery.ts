@@ -30,7 +30,7 @@ export function recovery(history: History, figures: RecoveryFigures): Violations
     holds.sort((one, other) => one.fence - other.fence)
     for (const [index, next] of holds.entries()) {
       const last = holds[index - 1]
-      if (last === undefined || last.nested || next.nested) continue
+      if (last === undefined || last.nested || next.nested || mayReenter(last, next)) continue
       const told = next.recovered
       const letGo = (): boolean => {
         const from = Math.min(last.start, next.start)
@@ -47,6 +47,16 @@ export function recovery(history: History, figures: RecoveryFigures): Violations
     }
   }
   return violations
+}
+
+/** It was asked for while its owner held the lock, so it may have begun then. */
+function mayReenter(last: HoldRecord, next: HoldRecord): boolean {
+  return (
+    last.thread === next.thread &&
+    last.owner !== 0 &&
+    last.owner === next.owner &&
+    next.asked < (last.ended ?? Infinity)
+  )
 }
 
 function mustBeTold(hold: HoldRecord): boolean {
