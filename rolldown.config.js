@@ -11,9 +11,12 @@ export default defineConfig({
     stats: 'src/stats.ts',
     'adapters/session-write-lock': 'src/adapters/session-write-lock.ts',
     'adapters/proper-lockfile': 'src/adapters/proper-lockfile.ts',
+    postgres: 'src/postgres.ts',
     cli: 'src/cli.ts',
   },
   platform: 'node',
+  // Of those who lock through a database, and theirs.
+  external: ['pg'],
   output: {
     dir: 'dist',
     format: 'esm',

@@ -105,6 +105,7 @@ interface Loads {
   readonly stats: string[]
   readonly session: string[]
   readonly adapters: string[][]
+  readonly postgres: string[]
   readonly program: string[]
 }
 
@@ -300,11 +301,13 @@ describe('the package', () => {
       }
       const adapters = ['session-write-lock', 'proper-lockfile'].map((name) => loads('adapters/' + name + '.js'))
       const session = loads('session.js')
+      const postgres = loads('postgres.js')
       const program = loads('cli.js')
-      const files = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js'), session, adapters, program }
+      const shared = { index: loads('index.js'), core: loads('core.js'), stats: loads('stats.js') }
+      const files = { ...shared, session, adapters, postgres, program }
       console.log(JSON.stringify({ names, ...files }))`
     const loaded = JSON.parse(node('--input-type=module', '-e', script).stdout) as Loads
-    const { names, index, core, stats, session, adapters, program } = loaded
+    const { names, index, core, stats, session, adapters, postgres, program } = loaded
     expect(names).toEqual(['collectStats'])
     expect(index).toEqual(['./core.js'])
     expect(core.filter((file) => !file.startsWith('node:'))).toEqual([])
@@ -316,18 +319,27 @@ describe('the package', () => {
       expect(adapter).toContain('../core.js')
       expect(adapter.filter((file) => !/^(node:.*|\.\.\/core\.js)$/.test(file))).toEqual([])
     }
+    // The client of the database, when one connects.
+    expect(postgres).toEqual(expect.arrayContaining(['./core.js', 'later pg']))
+    expect(postgres.filter((file) => !/^(node:.*|\.\/core\.js|later pg)$/.test(file))).toEqual([])
     // Each command, and all that locks, when it is needed.
     expect(program).toContain('later ./cli/run.js')
     expect(program.filter((file) => !/^(node:.*|\.\/cli\/shared\.js|later .*)$/.test(file))).toEqual([])
   })
 
-  test.for(['index', 'core', 'session', 'stats', 'adapters/session-write-lock', 'adapters/proper-lockfile', 'cli'])(
-    'has no back door to its inner files: dist/%s.js',
-    (file) => {
-      const script = `await import('holdfast/dist/${file}.js')`
-      expect(node('--input-type=module', '-e', script).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED')
-    },
-  )
+  test.for([
+    'index',
+    'core',
+    'session',
+    'stats',
+    'adapters/session-write-lock',
+    'adapters/proper-lockfile',
+    'postgres',
+    'cli',
+  ])('has no back door to its inner files: dist/%s.js', (file) => {
+    const script = `await import('holdfast/dist/${file}.js')`
+    expect(node('--input-type=module', '-e', script).stderr).toContain('ERR_PACKAGE_PATH_NOT_EXPORTED')
+  })
 
   const canRequire = { name: 'require() of ES modules', there: process.features.require_module }
   test.skipIf(missing(canRequire))('can be required from CommonJS', () => {

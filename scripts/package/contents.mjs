@@ -23,10 +23,10 @@ function files({ packed }) {
   return `${found.size} files`
 }
 
-/** Of what programs import: not of the program, nor of an engine that is no entry point yet. */
+/** Of what programs import, and not of the program. */
 function compiled() {
   return readdirSync(join(ROOT, 'src'), { recursive: true })
-    .filter((file) => file.endsWith('.ts') && !/^(cli|postgres)\b/.test(file))
+    .filter((file) => file.endsWith('.ts') && !/^cli\b/.test(file))
     .map((file) => join('dist', file.replace(/\.ts$/, '.d.ts')))
 }
 

@@ -1,35 +1,14 @@
-// Drives a process that locks through PostgreSQL (test/fixtures/postgres-agent.mjs). It runs what is built here of the
-// sources: the package has no entry point for it yet.
+// Drives a process that locks through PostgreSQL: test/fixtures/postgres-agent.mjs, on the built package.
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { rolldown } from 'rolldown'
 import { onTestFinished } from 'vitest'
 
 import type { HeartbeatOptions } from '../../src/postgres.js'
 import { RemoteError } from '../helpers/agent.js'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const PROGRAM = join(ROOT, 'test', 'fixtures', 'postgres-agent.mjs')
-
-let built: string | null = null
-
-/** The engine as one file, below node_modules so that its packages are found. */
-async function build(): Promise<string> {
-  if (built !== null) return built
-  const parent = join(ROOT, 'node_modules', '.cache')
-  mkdirSync(parent, { recursive: true })
-  const folder = mkdtempSync(join(parent, 'holdfast-postgres-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const bundle = await rolldown({ input: join(ROOT, 'src', 'postgres.ts'), platform: 'node', external: ['pg'] })
-  await bundle.write({ dir: folder, format: 'esm', entryFileNames: 'postgres.mjs' })
-  await bundle.close()
-  built = join(folder, 'postgres.mjs')
-  return built
-}
+const PROGRAM = fileURLToPath(new URL('../fixtures/postgres-agent.mjs', import.meta.url))
 
 export interface Lost {
   readonly lost: number
@@ -68,7 +47,7 @@ export class PostgresAgent {
   }
 
   static async start(url: string, { client = 'pg', heartbeat, network }: AgentOptions = {}): Promise<PostgresAgent> {
-    const args = [await build(), url, client, JSON.stringify({ heartbeat })]
+    const args = [url, client, JSON.stringify({ heartbeat })]
     const inside =
       network === undefined ? {} : { execPath: 'ip', execArgv: ['netns', 'exec', network, process.execPath] }
     const child = fork(PROGRAM, args, { serialization: 'advanced', ...inside })

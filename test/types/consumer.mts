@@ -27,6 +27,14 @@ import {
   type SessionWriteLock,
   type SessionWriteLockOptions,
 } from 'holdfast/adapters/session-write-lock'
+import {
+  openPostgres,
+  postgresJsAdapter,
+  type PostgresAdapter,
+  type PostgresOptions,
+  type RemoteHoldfast,
+  type RemoteLockState,
+} from 'holdfast/postgres'
 import { isSessionError, openTranscript, type Transcript, type TranscriptLine } from 'holdfast/session'
 import { collectStats, type FileStats, type Stats, type StatsCollector, type Times } from 'holdfast/stats'
 
@@ -126,4 +134,19 @@ export function explain(error: unknown): string {
     return error.code
   // @ts-expect-error nothing is known of it
   return error.code
+}
+
+export async function manyHosts(postgres: (url: string, options: object) => object): Promise<number | null> {
+  const adapter: PostgresAdapter = postgresJsAdapter(postgres, 'postgres://db/locks')
+  const options: PostgresOptions = { adapter, namespace: 'consumer', heartbeat: { every: 1000 } }
+  const locks: RemoteHoldfast = await openPostgres(options)
+  const hold: Hold = await locks.acquire('name', { mode: 'shared', timeout: 1000 })
+  const tried: Hold | null = await locks.tryAcquire('name')
+  const state: RemoteLockState = await locks.inspect('name')
+  const host: string | null | undefined = state.holders[0]?.host
+  await locks.withLock('name', async ({ fence }) => fence)
+  await locks.close()
+  // @ts-expect-error: there are no lock files
+  await locks.acquire('name', { lockfile: 'here' })
+  return tried === null || host === 'here' ? hold.fence : null
 }
