@@ -6,7 +6,7 @@ import { EXIT } from './exit-codes.js'
 import { changeText, log, view } from './ps/displays.js'
 import { lockJson } from './ps/json.js'
 import { isFree, type Lock } from './ps/lock.js'
-import { look } from './ps/look.js'
+import { lookAt } from './ps/look.js'
 import { lockFilesOf } from './ps/places.js'
 import { COLUMNS, rowsOf, summary } from './ps/rows.js'
 import { Tracker } from './ps/tracker.js'
@@ -60,8 +60,9 @@ export const ps: Command = {
 
 async function once({ places, all, recursive, json, limit }: Options, terminal: Terminal): Promise<number> {
   const { lockfiles, named, problems, here } = await lockFilesOf(places, recursive)
+  const seen = await lookAt(lockfiles)
   const now = new Date()
-  const { locks, changes } = new Tracker(limit).update(lockfiles.map(look), now)
+  const { locks, changes } = new Tracker(limit).update(seen, now)
   const shown = locks.filter((lock) => all || !isFree(lock) || named.has(lock.lockfile))
   for (const problem of problems) terminal.err.write(`holdfast: ${escaped(problem)}\n`)
   if (json) {
@@ -88,8 +89,9 @@ async function repeatedly(options: Options, interval: number, terminal: Terminal
     await watch({ interval, lasts, ending }, async () => {
       const found = await lockFilesOf(places, recursive)
       named = found.named
+      const seen = await lookAt(found.lockfiles)
       const now = new Date()
-      const { locks, changes } = tracker.update(found.lockfiles.map(look), now)
+      const { locks, changes } = tracker.update(seen, now)
       display.show({ locks, changes, problems: found.problems }, { now, limit, here: found.here })
       const late = changes.find(({ event }) => event === 'overdue')
       if (late === undefined) return

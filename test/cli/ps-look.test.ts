@@ -1,12 +1,12 @@
-// What `holdfast ps` tells of a holder that the kernel does not name.
+// What `holdfast ps` tells of a holder that only one of two knows: the kernel, or the record.
 import { spawnSync } from 'node:child_process'
-import fs, { writeFileSync } from 'node:fs'
+import fs, { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
-import { look } from '../../src/cli/ps/look.js'
+import { look, lookAt } from '../../src/cli/ps/look.js'
 import { inspect } from '../../src/index.js'
 import { Agent } from '../helpers/agent.js'
 import { missing, procfs, program } from '../helpers/capabilities.js'
@@ -88,5 +88,36 @@ describe.skipIf(missing(procfs))('of a holder that only the record names', () =>
     expect(command(agent.pid)).toContain('agent.mjs')
     expect(command(agent.pid, { since: 0 })).toBeNull() // it is younger than the hold
     expect(command(NOBODY)).toBeNull()
+  })
+})
+
+describe.skipIf(missing(procfs))('of a holder that only the kernel names', () => {
+  test('the record is looked for once more, for the look may have come before it', async () => {
+    const file = join(scratch(), 'file')
+    const agent = await Agent.start()
+    await agent.acquire(file, { label: 'mine' })
+    const record = readFileSync(`${file}.hold`)
+    truncateSync(`${file}.hold`)
+    const [lock] = await lookAt([`${file}.hold`], () => Promise.resolve(writeFileSync(`${file}.hold`, record)))
+    expect(lock?.holders).toMatchObject([{ pid: agent.pid, label: 'mine', confirmed: true }])
+  })
+
+  test('nothing else is told where there still is none, and it is not looked for a third time', async () => {
+    const file = join(scratch(), 'file')
+    const agent = await Agent.start()
+    await agent.acquire(file, { record: false })
+    const moment = vi.fn(async () => {})
+    const [lock] = await lookAt([`${file}.hold`, join(scratch(), 'other.hold')], moment)
+    expect(lock?.holders).toMatchObject([{ pid: agent.pid, label: null, since: null, confirmed: true }])
+    expect(moment).toHaveBeenCalledOnce()
+  })
+
+  test('no time is taken where a record tells all', async () => {
+    const file = join(scratch(), 'file')
+    const agent = await Agent.start()
+    await agent.acquire(file)
+    const moment = vi.fn(async () => {})
+    await lookAt([`${file}.hold`], moment)
+    expect(moment).not.toHaveBeenCalled()
   })
 })

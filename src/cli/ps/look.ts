@@ -1,16 +1,37 @@
-// Looks at one lock file, with what inspect() promises: never waits, makes nothing, and keeps nobody out for longer than a
-// moment.
+// Looks at lock files, with what inspect() promises: never waits for a lock, makes nothing, and keeps nobody out for longer than
+// a moment.
 //
 // The kernel decides who holds; the record adds what it knows of that very process. Where the kernel names nobody (another
 // PID namespace, another system), the record is all there is, and what is told is told as its word.
 import { readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import { queueOf } from '../../cli-door.js'
 import { inspect, type LockRecord, type LockState } from '../../index.js'
 import { commandOf, isAlive, startOf } from '../report/processes.js'
 import type { Holder, Lock, Waiter } from './lock.js'
 import { waitingSince } from './waiting-since.js'
+
+/** Milliseconds. */
+const UNTIL_THE_RECORD = 10
+
+/**
+ * A look may come between a grant and its record. So who is named by the kernel and by no record is looked at once more, a moment
+ * later; who has none then keeps none.
+ */
+export async function lookAt(
+  lockfiles: readonly string[],
+  moment: () => Promise<unknown> = () => sleep(UNTIL_THE_RECORD),
+): Promise<Lock[]> {
+  const locks = lockfiles.map(look)
+  if (locks.some(isNameless)) await moment()
+  return locks.map((lock) => (isNameless(lock) ? look(lock.lockfile) : lock))
+}
+
+function isNameless({ holders }: Lock): boolean {
+  return holders.some(({ mode, confirmed, since }) => mode === 'exclusive' && confirmed && since === null)
+}
 
 export function look(lockfile: string): Lock {
   let found: LockState
