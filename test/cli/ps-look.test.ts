@@ -1,6 +1,7 @@
 // What `holdfast ps` tells of a holder that only one of two knows: the kernel, or the record.
 import { spawnSync } from 'node:child_process'
 import fs, { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -98,7 +99,7 @@ describe.skipIf(missing(procfs))('of a holder that only the kernel names', () =>
     await agent.acquire(file, { label: 'mine' })
     const record = readFileSync(`${file}.hold`)
     truncateSync(`${file}.hold`)
-    const [lock] = await lookAt([`${file}.hold`], () => Promise.resolve(writeFileSync(`${file}.hold`, record)))
+    const [lock] = await lookAt([`${file}.hold`], () => writeFile(`${file}.hold`, record))
     expect(lock?.holders).toMatchObject([{ pid: agent.pid, label: 'mine', confirmed: true }])
   })
 
