@@ -8,13 +8,37 @@ const UNKNOWN_STATEMENT = '26000'
 const EXISTS_ALREADY = new Set(['23505', '42P07', '42710'])
 
 /** What a server says, and the system, while one starts or stops. */
-const PASSING = new Set(['57P01', '57P02', '57P03', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'CONNECTION_CLOSED'])
+const PASSING = new Set([
+  '57P01',
+  '57P02',
+  '57P03',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+  'CONNECT_TIMEOUT',
+])
 
 /** The connection has ended, or does not answer; `cause` says how. */
 export class Disconnected extends Error {
   constructor(cause: unknown) {
-    super(`the connection has ended${cause instanceof Error ? `: ${cause.message}` : ''}`, { cause })
+    super(`the connection has ended${cause === undefined ? '' : `: ${reasonOf(cause)}`}`, { cause })
   }
+}
+
+/** In words, or by its code: a host with several addresses that do not answer is an error without a message. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const code = codeOf(error)
+  if (error.message !== '') return error.message
+  return typeof code === 'string' ? code : error.name
 }
 
 function codeOf(error: unknown): unknown {
@@ -60,6 +84,5 @@ export function databaseError(cause: unknown, path?: string, lockfile?: string):
     const advice = 'its lock table is full: raise max_locks_per_transaction, or hold fewer locks at a time'
     return new LockError('ERR_LOCK_EXHAUSTED', `The database cannot keep the lock${of}: ${advice}`, details)
   }
-  const message = cause instanceof Error ? cause.message : String(cause)
-  return new LockError('ERR_LOCK_DATABASE', `The database that keeps the lock${of} failed: ${message}`, details)
+  return new LockError('ERR_LOCK_DATABASE', `The database that keeps the lock${of} failed: ${reasonOf(cause)}`, details)
 }

@@ -57,7 +57,7 @@ function read(options: unknown) {
     throw invalidValue('options.sequence', 'a name, or schema.name, in lower case', sequence)
   const pooler = values.get('pooler')
   if (pooler !== undefined && pooler !== 'session') throw invalidValue('options.pooler', `'session'`, pooler)
-  const application = text('options.application', values.get('application') ?? ourName())
+  const application = shown(text('options.application', values.get('application') ?? ourName()))
   return {
     adapter: adapterOf(values.get('adapter'), values.get('connection')),
     namespace,
@@ -66,6 +66,11 @@ function read(options: unknown) {
     sequence,
     pooled: pooler === 'session',
   }
+}
+
+/** As any database can show it, whatever its encoding. */
+function shown(application: string): string {
+  return application.replace(/[^ -~]/g, '?')
 }
 
 function ourName(): string {

@@ -8,11 +8,12 @@ import { LockError } from '../errors.js'
 import type { Timer } from '../kernel/clock.js'
 import type { Filesystem } from '../kernel/filesystem.js'
 import type { Answer, ClaimAnswer, FenceRange, How, Kernel, Lease, LockTarget, Mode } from '../kernel/kernel.js'
+import type { Row } from './adapter.js'
 import { Claim } from './claim.js'
+import { Desk } from './desk.js'
 import { databaseError, mayPass } from './errors.js'
-import { Holder } from './holder.js'
+import type { Holder } from './holder.js'
 import { keyOf, type Key } from './key.js'
-import { momentOf, type Moment } from './moment.js'
 import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
 import type { Heartbeat } from './settings.js'
@@ -28,8 +29,7 @@ const DATABASE: Filesystem = {
   distant: true,
 }
 
-/** A server that starts again is asked again, for about as long as that takes. */
-const MOST_FAILURES = 8
+/** A server that starts again is asked again, for as long as the lock is wanted. */
 const FIRST_PAUSE = 50
 const LONGEST_PAUSE = 2000
 
@@ -40,18 +40,16 @@ function unsupported(): never {
 export class PostgresKernel implements Kernel, Front {
   onSettled: (lease: Lease) => void = () => {}
   onLost: (lease: Lease, cause: unknown) => void = () => {}
-  seen: Moment
   readonly namespace: string
   private readonly heartbeat: Heartbeat
   private readonly sessions: Sessions
   private readonly room: WaitingRoom
-  private current: Holder | null = null
-  private opening: Promise<Holder> | null = null
+  private readonly desk: Desk
   private lastLease = 0
   private readonly claims = new Map<Lease, Claim>()
   /** The last claim on each lock, by its number, until it is done. */
   private readonly latest = new Map<string, Claim>()
-  /** Tries that were answered before the question: see prepare(). */
+  /** Tries that were answered before the question, by the number of their lock: see prepare(). */
   private readonly prepared = new Map<string, { readonly claim: Claim; readonly answered: Promise<void> }>()
   private timer: Timer | null = null
   private closed = false
@@ -62,7 +60,10 @@ export class PostgresKernel implements Kernel, Front {
     this.heartbeat = heartbeat
     this.sessions = sessions
     this.room = new WaitingRoom(sessions, this)
-    this.seen = momentOf(sessions.clock)
+    this.desk = new Desk(sessions, (session, cause) => {
+      this.ended(session, cause)
+      this.room.restart(cause)
+    })
   }
 
   // The seam.
@@ -86,7 +87,7 @@ export class PostgresKernel implements Kernel, Front {
     if (how === 'last-try') return { kind: 'busy' }
     if (how === 'try') {
       const claim = this.prepared.get(key.lock)?.claim
-      if (claim?.state !== 'granted' || claim.mode !== mode) return { kind: 'busy' }
+      if (claim?.state !== 'granted' || claim.mode !== mode || claim.session?.alive !== true) return { kind: 'busy' }
       this.prepared.delete(key.lock)
       claim.state = 'held'
       return { kind: 'granted', lease: claim.lease }
@@ -102,6 +103,10 @@ export class PostgresKernel implements Kernel, Front {
     if (claim.state === 'failed') {
       this.claims.delete(lease)
       throw claim.failure
+    }
+    if (this.closed) {
+      this.end(claim)
+      throw this.closedError(claim.key.name)
     }
     if (claim.session?.alive !== true || this.sessions.clock.now() >= claim.limit) {
       this.end(claim)
@@ -139,8 +144,9 @@ export class PostgresKernel implements Kernel, Front {
   /** Nothing ends a lease but the event loop, and that asks the hold. */
   exitGuard(): void {}
 
+  /** Nothing is handed over any more when it is closed. */
   names(lease: Lease): boolean {
-    return this.alive(lease)
+    return !this.closed && this.alive(lease)
   }
 
   release(lease: Lease): void {
@@ -168,41 +174,37 @@ export class PostgresKernel implements Kernel, Front {
 
   // For whoever can wait for an answer.
 
-  /** Asks for the lock, so that a synchronous try can be answered. Does nothing where this process has it or waits for it. */
-  async prepare(file: LockTarget, mode: Mode): Promise<void> {
+  /**
+   * Asks for the lock, so that a synchronous try can be answered. Answers what is to be discarded after that try; null where
+   * nothing was asked, for this process has the lock or waits for it.
+   */
+  async prepare(file: LockTarget, mode: Mode): Promise<Lease | null> {
     const key = this.usableKey(file)
     for (;;) {
       const last = this.latest.get(key.lock)
       if (last === undefined) break
       const other = this.prepared.get(key.lock)
       if (other !== undefined) await other.answered
-      else if (last.isWanted()) return
+      else if (last.isWanted()) return null
       else await last.done
     }
     const claim = this.begin(key, mode)
-    const answered = this.attempt(claim).then(
-      (granted) => {
-        if (granted && claim.isWanted()) claim.state = 'granted'
-        else this.end(claim)
-      },
-      (error: unknown) => {
-        this.end(claim)
-        throw databaseError(error, key.name, file.lockfile)
-      },
-    )
-    const settled = answered.catch(() => {})
-    this.prepared.set(key.lock, { claim, answered: settled })
+    const answered = this.answer(claim)
+    this.prepared.set(key.lock, { claim, answered: answered.catch(() => {}) })
     try {
       await answered
+    } catch (error) {
+      throw databaseError(error, key.name, file.lockfile)
     } finally {
       if (claim.state !== 'granted') this.unprepare(claim)
     }
+    return claim.lease
   }
 
   /** What was prepared and not taken is given back; resolves when it is. */
-  async discard(file: LockTarget): Promise<void> {
-    const claim = this.prepared.get(this.keyOf(file).lock)?.claim
-    if (claim === undefined) return
+  async discard(lease: Lease | null): Promise<void> {
+    const claim = lease === null ? undefined : this.claims.get(lease)
+    if (claim === undefined || claim.state === 'held') return
     this.unprepare(claim)
     this.end(claim)
     await claim.done
@@ -210,9 +212,18 @@ export class PostgresKernel implements Kernel, Front {
 
   /** Resolves when nothing is left of what nobody wants any more of this lock. */
   async settled(file: LockTarget): Promise<void> {
-    for (let claim = this.latest.get(this.keyOf(file).lock) ?? null; claim !== null; claim = claim.before) {
-      if (!claim.isWanted()) await claim.done
-    }
+    await leftBy(this.latest.get(this.keyOf(file).lock))
+  }
+
+  /** The same of all locks; of a release that others here may still take over, when that is decided. */
+  async flush(): Promise<void> {
+    await new Promise<void>((resolve) => this.sessions.clock.nextTurn(resolve))
+    await Promise.all([...this.latest.values()].map(leftBy))
+  }
+
+  /** Why the database cannot be reached at the moment; null where nobody has found that. */
+  get outage(): unknown {
+    return this.desk.current === null ? this.desk.failure : null
   }
 
   /** Ends everything, when what is held is released and the last guard has ended. */
@@ -223,14 +234,7 @@ export class PostgresKernel implements Kernel, Front {
 
   /** The holder session, made anew where there is none. */
   async holder(): Promise<Session> {
-    return (await this.desk()).session
-  }
-
-  private async desk(): Promise<Holder> {
-    if (this.current?.session.over === false) return this.current
-    if (this.closed) throw new LockError('ERR_LOCK_DATABASE', 'Closed')
-    this.opening ??= this.open().finally(() => (this.opening = null))
-    return this.opening
+    return (await this.desk.holder()).session
   }
 
   ended(session: Session, cause: unknown): void {
@@ -252,13 +256,17 @@ export class PostgresKernel implements Kernel, Front {
 
   private usableKey(file: LockTarget): Key {
     const { target, lockfile } = file
-    if (this.closed) throw new LockError('ERR_LOCK_DATABASE', `Closed, and locks nothing more: ${target}`)
+    if (this.closed) throw this.closedError(target)
     const key = this.keyOf(file)
     const last = this.latest.get(key.lock)
     if (last?.isWanted() !== true || last.key.name === target) return key
     const names = `${JSON.stringify(target)} and ${JSON.stringify(last.key.name)}`
     const message = `${names}, which is in use, have the same key ${key.lock} in the database: rename one of them`
     throw new LockError('ERR_LOCK_COLLISION', message, { path: target, lockfile })
+  }
+
+  private closedError(name: string): LockError {
+    return new LockError('ERR_LOCK_DATABASE', `Closed, and locks nothing more: ${name}`, { path: name })
   }
 
   private begin(key: Key, mode: Mode): Claim {
@@ -275,11 +283,11 @@ export class PostgresKernel implements Kernel, Front {
       if (claim.before !== null) await claim.before.done
       claim.before = null
       let pause = FIRST_PAUSE
-      for (let failures = 0; claim.isWanted();) {
+      while (claim.isWanted()) {
         try {
           if ((await this.attempt(claim)) || (claim.isWanted() && (await this.room.wait(claim)))) break
         } catch (error) {
-          if (!mayPass(error) || ++failures > MOST_FAILURES) throw error
+          if (!mayPass(error)) throw error
           await this.rest(claim, pause)
           pause = Math.min(pause * 2, LONGEST_PAUSE)
         }
@@ -304,13 +312,34 @@ export class PostgresKernel implements Kernel, Front {
 
   /** One try in the holder session. True: the lock is there. */
   private async attempt(claim: Claim): Promise<boolean> {
-    const holder = await this.desk()
-    if (!claim.isWanted()) return false
+    const holder = this.desk.current ?? (await this.openFor(claim))
+    if (holder === null || !claim.isWanted()) return false
     const fence = await holder.attempt(claim.key, claim.mode)
     if (fence === null) return false
     claim.fences = this.range(fence)
     claim.attach(holder.session)
     return true
+  }
+
+  /** Null when nobody wants the claim any more, however long the database takes to answer. */
+  private async openFor(claim: Claim): Promise<Holder | null> {
+    const interrupted = new Promise<null>((resolve) => (claim.interrupt = () => resolve(null)))
+    try {
+      return await Promise.race([this.desk.holder(), interrupted])
+    } finally {
+      claim.interrupt = null
+    }
+  }
+
+  /** Of a claim that is prepared: `granted` when the lock is there. */
+  private async answer(claim: Claim): Promise<void> {
+    claim.seeking = true
+    try {
+      if ((await this.attempt(claim)) && claim.isWanted()) claim.state = 'granted'
+    } finally {
+      claim.seeking = false
+      if (claim.state !== 'granted') this.end(claim)
+    }
   }
 
   private granted(claim: Claim): void {
@@ -344,11 +373,8 @@ export class PostgresKernel implements Kernel, Front {
 
   private async giveBack(claim: Claim): Promise<void> {
     if (claim.moving !== null) await claim.moving
-    const { session } = claim
-    if (session?.over === false) {
-      if (this.room.has(claim)) await this.room.giveBack(claim, session)
-      else if (session === this.current?.session) await this.current.unlock(claim.key, claim.mode)
-    }
+    if (this.room.has(claim)) await this.room.giveBack(claim)
+    else if (claim.session?.over === false) await this.desk.current?.unlock(claim.key, claim.mode)
     this.finish(claim)
   }
 
@@ -362,22 +388,11 @@ export class PostgresKernel implements Kernel, Front {
     if (this.prepared.get(claim.key.lock)?.claim === claim) this.prepared.delete(claim.key.lock)
   }
 
-  private async open(): Promise<Holder> {
-    const session = await this.sessions.open()
-    session.onEnd = (cause) => {
-      this.ended(session, cause)
-      this.room.restart(cause)
-    }
-    this.current = new Holder(session)
-    return this.current
-  }
-
   /** As long as anything is claimed. */
   private pulse(): void {
     this.timer ??= this.sessions.clock.background(this.heartbeat.every, () => {
       this.timer = null
       if (this.claims.size === 0) return
-      this.sessions.clock.nextTurn(() => (this.seen = momentOf(this.sessions.clock)))
       this.missSessions().catch(() => {})
       this.pulse()
     })
@@ -389,7 +404,9 @@ export class PostgresKernel implements Kernel, Front {
     if (waiting.length === 0) return
     const rows = await (await this.holder()).query(statements.present(waiting.map(({ pid }) => pid)))
     for (const session of waiting) {
-      const there = rows.some(({ pid, started }) => Number(pid) === session.pid && started === session.started)
+      const isThat = ({ pid, started }: Row): boolean =>
+        Number(pid) === session.pid && (started ?? '') === session.started // nothing where this user may not see it
+      const there = rows.some(isThat)
       if (!there) session.lose(new Error('the server does not know the session any more'))
     }
   }
@@ -398,13 +415,18 @@ export class PostgresKernel implements Kernel, Front {
     for (const claim of [...this.claims.values()]) {
       if (claim.state !== 'asking') continue
       claim.state = 'failed'
-      claim.failure = new LockError('ERR_LOCK_DATABASE', `Closed while waiting for ${claim.key.name}`)
+      claim.failure = this.closedError(claim.key.name)
       claim.interrupt?.()
       this.onSettled(claim.lease)
     }
     await Promise.all([...this.latest.values()].map(({ done }) => done))
     this.timer?.cancel()
     await this.room.close()
-    await this.current?.session.end()
+    await this.desk.close()
   }
+}
+
+/** Resolves when nothing is left of those of these claims, on one lock, that nobody wants. */
+async function leftBy(last: Claim | undefined): Promise<void> {
+  for (let claim = last ?? null; claim !== null; claim = claim.before) if (!claim.isWanted()) await claim.done
 }

@@ -8,10 +8,11 @@ import type { HoldSet } from '../hold-set.js'
 import type { Hold } from '../hold.js'
 import { Holdfast } from '../holdfast.js'
 import type { Clock } from '../kernel/clock.js'
+import type { Lease } from '../kernel/kernel.js'
 import type { AcquireOptions, Request } from '../options.js'
 import { inspectRemote, type RemoteLockState } from './inspect-remote.js'
 import type { PostgresKernel } from './postgres-kernel.js'
-import { explainTimeout } from './timeout-error.js'
+import { explainTimeout, timeoutInOutage } from './timeout-error.js'
 
 const ACQUIRE_ALL = ['mode', 'timeout', 'signal', 'owner', 'label', 'maxHold', 'keep'] as const
 const TRY = ['mode', 'owner', 'label', 'maxHold', 'keep'] as const
@@ -44,13 +45,13 @@ export class RemoteHoldfast implements AsyncDisposable {
 
   /** One try: the hold, or null when somebody else holds the lock or waits for it. */
   async tryAcquire(name: string, options?: RemoteTryOptions): Promise<Hold | null> {
-    const file = this.#kernel.locate(nameText('name', name))
     const values = checked(options, TRY)
-    await this.#kernel.prepare(file, values.mode ?? 'exclusive')
+    const { file, mode } = this.#holdfast.request(nameText('name', name), values)
+    const prepared = await this.#kernel.prepare(file, mode)
     try {
       return this.#holdfast.tryAcquire(name, values)
     } finally {
-      await this.#kernel.discard(file)
+      await this.#kernel.discard(prepared) // it may have entered a hold of its owner instead
     }
   }
 
@@ -102,6 +103,15 @@ export class RemoteHoldfast implements AsyncDisposable {
   }
 
   /**
+   * Resolves when the database has let go of everything that was released so far, or that a wait has left; of what others
+   * wait for here, when that was handed over or let go of. Never rejects: a session that is lost has let go of its locks, or
+   * will as soon as the server notices.
+   */
+  async flush(): Promise<void> {
+    await this.#kernel.flush()
+  }
+
+  /**
    * Ends every hold, rejects whoever waits, and closes all connections. Resolves when the database has let go of everything,
    * which is when the last open guard has ended.
    */
@@ -115,6 +125,7 @@ export class RemoteHoldfast implements AsyncDisposable {
     return this.close()
   }
 
+  /** A time-out of 0 is one try, which is made before it is asked for. */
   #through(acquire: Acquire): Acquire {
     return (request, resolve, reject, started) => {
       const refuse = (error: unknown): void => {
@@ -124,19 +135,25 @@ export class RemoteHoldfast implements AsyncDisposable {
         acquire(request, resolve, refuse, started)
         return
       }
-      const grant: typeof resolve = (hold) => {
-        resolve(hold)
-        void this.#kernel.discard(request.file) // it may have entered a hold of its owner instead
+      const tryOnce = (prepared: Lease | null): void => {
+        const discard = (): Promise<void> => this.#kernel.discard(prepared)
+        const grant: typeof resolve = (hold) => {
+          resolve(hold)
+          void discard() // it may have entered a hold of its owner instead
+        }
+        acquire(request, grant, (error) => void discard().then(() => refuse(error)), started)
       }
-      this.#kernel.prepare(request.file, request.mode).then(() => acquire(request, grant, refuse, started), reject)
+      this.#kernel.prepare(request.file, request.mode).then(tryOnce, reject)
     }
   }
 
   /** The error, when nothing of the request is left. */
   async #cleaned(request: Request, error: unknown): Promise<unknown> {
-    await this.#kernel.discard(request.file)
+    await Promise.resolve() // its wait is dropped after it was refused
     await this.#kernel.settled(request.file)
     if (!(error instanceof LockTimeoutError) || error.holder !== null) return error
+    const { outage } = this.#kernel
+    if (outage !== null) return timeoutInOutage(error, outage)
     const state = await inspectRemote(this.#kernel, request.file.target).catch(() => null)
     return state === null ? error : explainTimeout(error, state)
   }

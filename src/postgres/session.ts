@@ -195,8 +195,9 @@ export class Session implements Identity, Prepared {
   private watch(): void {
     if (this.timer !== null || this.cause !== null) return
     const { every, bound } = this.heartbeat
-    const rest = Math.max(1, bound - this.silence)
-    this.timer = this.clock.background(Math.min(every, rest), () => {
+    // What it keeps may be proven by a statement that was sent long ago: so the next sign of life is counted from that.
+    const rest = (this.running === null ? every : bound) - this.silence
+    this.timer = this.clock.background(Math.max(1, Math.min(every, rest)), () => {
       this.timer = null
       if (this.cause !== null || (this.kept === 0 && (this.running === null || this.running.patient))) return
       if (this.silence >= bound) {

@@ -2,7 +2,7 @@
 // statements that are prepared in it.
 import { LockError } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
-import type { PostgresAdapter } from './adapter.js'
+import type { PostgresAdapter, Row } from './adapter.js'
 import { databaseError, existsAlready, isForbidden } from './errors.js'
 import { Session } from './session.js'
 import { refuseUnfitServer, serverSettings, type Heartbeat } from './settings.js'
@@ -73,6 +73,8 @@ export class Sessions {
         transaction_timeout: '0',
         idle_session_timeout: '0',
         idle_in_transaction_session_timeout: '0',
+        // A fencing number cannot be taken in a transaction that only reads.
+        default_transaction_read_only: 'off',
       }),
     )
     // So that a session that waits for a lock notices that its client is gone. Not every server's system can do it.
@@ -87,7 +89,8 @@ export class Sessions {
     const [row] = await session.query(statements.IDENTIFY)
     const number = (column: string): number => Number(row?.[column] ?? 0)
     session.pid = number('pid')
-    session.started = String(row?.['started'])
+    const started = row?.['started']
+    session.started = typeof started === 'string' ? started : '' // which a user may not see who acts as another
     if (row?.['standby'] === 'true') {
       const advice =
         'its locks exclude nobody on the primary. Connect to the primary (target_session_attrs, or its own address)'
@@ -128,13 +131,22 @@ export class Sessions {
   private async lookForSequence(session: Session): Promise<Sequence | null> {
     const [row] = await session.query(statements.findSequence(this.surroundings.sequence))
     if (row === undefined) return null
-    const numbers = Math.min(Number(row['increment']), statements.FENCES_A_GRANT)
-    if (!(numbers >= 1)) {
-      const message = `The sequence ${this.surroundings.sequence} of fencing numbers does not grow`
-      throw new LockError('ERR_LOCK_DATABASE', message)
-    }
-    return { oid: Number(row['oid']), numbers }
+    const flaw = flawOf(row, this.surroundings.sequence)
+    if (flaw !== null)
+      throw new LockError('ERR_LOCK_DATABASE', `The sequence ${this.surroundings.sequence} of fencing numbers ${flaw}`)
+    return { oid: Number(row['oid']), numbers: Math.min(Number(row['increment']), statements.FENCES_A_GRANT) }
   }
+}
+
+/** Why later grants might not have larger numbers, or none at all; null where they have. */
+function flawOf(row: Row, name: string): string | null {
+  if (!(Number(row['increment']) >= 1)) return 'does not grow'
+  if (row['cycle'] === 'true') return `begins again at its end: alter sequence ${name} no cycle`
+  if (Number(row['cache']) > 1) return `gives each session numbers in advance: alter sequence ${name} cache 1`
+  if (row['persistence'] !== 'p')
+    return 'does not survive a crash of the server: it must be neither unlogged nor temporary'
+  if (row['usable'] !== 'true') return `may not be used by this user: grant usage on sequence ${name} to …`
+  return null
 }
 
 const MIXED = 'it gave one server process to two sessions at one time. Connect to the server directly'

@@ -5,7 +5,7 @@
 // sent. So with heartbeat + answer + MARGIN < server nobody else can have the lock before its holder knows that it is gone.
 // The margin is for clocks that run at different speeds, and for code that must stop.
 import { duration, entries } from '../arguments.js'
-import { LockError } from '../errors.js'
+import { LockError, outOfRange } from '../errors.js'
 
 export interface HeartbeatOptions {
   /** Milliseconds between two signs of life, while anything is held; 2,500 by default. */
@@ -27,6 +27,8 @@ export const MARGIN = 1000
 const EVERY = 2500
 const ANSWER = 7500
 const SERVER = 15_000
+/** A day: the system takes no keepalives that are much longer. */
+const LONGEST = 86_400_000
 
 const NAMES = ['every', 'answer', 'server'] as const
 
@@ -36,6 +38,7 @@ export function heartbeatOf(options: unknown): Heartbeat {
     found[name] = duration(`options.heartbeat.${name}`, value)
   }
   const { every, answer, server } = found
+  if (server > LONGEST) throw outOfRange('options.heartbeat.server', `at most ${LONGEST} milliseconds`, server)
   if (!(every + answer + MARGIN < server)) {
     const sum = `heartbeat.every ${every} + heartbeat.answer ${answer} + ${MARGIN} ms of margin`
     throw unfit(`${sum} must be less than heartbeat.server ${server}`)

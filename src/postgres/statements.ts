@@ -127,8 +127,9 @@ export const IDENTIFY = `select pg_backend_pid()::text as pid, pg_is_in_recovery
   inet_server_addr()::text as address`
 
 export function findSequence(name: string): string {
-  return `select seqrelid::text as oid, seqincrement::text as increment
-    from pg_sequence where seqrelid = to_regclass(${quoted(name)})`
+  return `select seqrelid::text as oid, seqincrement::text as increment, seqcache::text as cache, seqcycle::text as cycle,
+      relpersistence::text as persistence, has_sequence_privilege(seqrelid, 'usage, update')::text as usable
+    from pg_sequence join pg_class on pg_class.oid = seqrelid where seqrelid = to_regclass(${quoted(name)})`
 }
 
 /** A number that is given must not come again after a crash of the server. */
@@ -155,6 +156,7 @@ export function holders({ lock, turnstile }: Key): string {
       and (${which(lock)} or ${which(turnstile)})`
 }
 
+/** In this form a backslash means the same whatever the server is set to. */
 function quoted(value: string): string {
-  return `'${value.replaceAll(`'`, `''`)}'`
+  return `E'${value.replaceAll('\\', '\\\\').replaceAll(`'`, `''`)}'`
 }

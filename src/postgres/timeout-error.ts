@@ -1,6 +1,7 @@
 // The error of a wait that ran out, with what the server tells of the holder.
 import { LockTimeoutError, type LockHolder } from '../errors.js'
 import { printable } from '../record.js'
+import { reasonOf } from './errors.js'
 import type { RemoteHolder, RemoteLockState } from './inspect-remote.js'
 
 export function explainTimeout(error: LockTimeoutError, { holders, waiting }: RemoteLockState): LockTimeoutError {
@@ -23,4 +24,11 @@ function holderOf({ host, pid }: RemoteHolder): LockHolder | null {
   if (host === null || pid === null) return null
   const unknown = { owner: null, label: null, since: null, maxHold: null, acquiredAt: null }
   return { pid, tid: 0, host, ...unknown, here: false }
+}
+
+/** There is nobody to ask who holds it. */
+export function timeoutInOutage(error: LockTimeoutError, outage: unknown): LockTimeoutError {
+  const { path, lockfile, waited, position, processes } = error
+  const message = `Timed out after ${Math.round(waited)} ms waiting for ${path}. The database cannot be reached: ${reasonOf(outage)}.`
+  return new LockTimeoutError(message, { holder: null, processes, waited, position }, { path, lockfile, cause: outage })
 }

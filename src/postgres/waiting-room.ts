@@ -16,7 +16,6 @@ import type { Timer } from '../kernel/clock.js'
 import type { FenceRange } from '../kernel/kernel.js'
 import type { Claim } from './claim.js'
 import { Disconnected, wasCanceled } from './errors.js'
-import { momentOf, type Moment } from './moment.js'
 import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
 import * as statements from './statements.js'
@@ -38,8 +37,6 @@ export interface Front {
   lost(claim: Claim, cause: unknown): void
   /** Of the fencing number that a grant came with. */
   range(fence: string): FenceRange
-  /** A moment at which the event loop had nothing left to read. */
-  readonly seen: Moment
 }
 
 /** A session that waits for a lock. */
@@ -55,6 +52,7 @@ interface Blocked {
 interface InLine {
   readonly claim: Claim
   readonly call: (session: Session | null) => void
+  readonly fail: (error: unknown) => void
 }
 
 export class WaitingRoom {
@@ -68,6 +66,7 @@ export class WaitingRoom {
   /** Claims whose lock was won here, and is still in the session that won it. */
   private readonly winners = new Set<Claim>()
   private readonly all = new Set<Session>()
+  private readonly connecting = new Set<Promise<void>>()
   private rotation: Timer | null = null
   private closed = false
 
@@ -89,7 +88,6 @@ export class WaitingRoom {
       this.free(session)
       return false
     }
-    const sent = momentOf(this.sessions.clock)
     const answer = session.query(statements.wait(session, claim.key, claim.mode), true)
     const blocked: Blocked = {
       session,
@@ -113,7 +111,7 @@ export class WaitingRoom {
         await this.leave(session)
         return false
       }
-      return await this.win(claim, session, fence, sent)
+      return await this.win(claim, session, fence)
     } catch (error) {
       blocked.answered = true
       await blocked.canceling
@@ -127,12 +125,12 @@ export class WaitingRoom {
   }
 
   /** Gives back what was won here; another may wait in its session then. */
-  async giveBack(claim: Claim, session: Session): Promise<void> {
+  async giveBack(claim: Claim): Promise<void> {
     this.winners.delete(claim)
-    await this.leave(session)
+    if (claim.session !== null) await this.leave(claim.session)
   }
 
-  /** Whether the lock of this claim is in a session of this room. */
+  /** Whether the lock of this claim is, or was until that ended, in a session of this room. */
   has(claim: Claim): boolean {
     return this.winners.has(claim)
   }
@@ -146,13 +144,12 @@ export class WaitingRoom {
     this.closed = true
     this.rotation?.cancel()
     for (const { call } of this.line.splice(0)) call(null)
+    await Promise.all(this.connecting)
     await Promise.all([...this.all].map((session) => session.end()))
   }
 
-  /** The grant was read just now, but may have come long before, if the event loop was blocked. */
-  private async win(claim: Claim, session: Session, fence: string, sent: Moment): Promise<boolean> {
-    session.prove(sent)
-    session.prove(this.front.seen)
+  /** The grant may have been on its way for long. What it proves is that the server had heard the question. */
+  private async win(claim: Claim, session: Session, fence: string): Promise<boolean> {
     if (!session.alive) await session.beat()
     claim.fences = this.front.range(fence)
     claim.attach(session)
@@ -166,15 +163,8 @@ export class WaitingRoom {
     if (this.closed) return null
     const idle = this.takeIdle()
     if (idle !== null) return idle
-    if (this.open < MOST_WAITING) {
-      try {
-        return await this.connect()
-      } catch (error) {
-        if (this.open === 0) throw error // else those that are open must do
-      }
-    }
-    return await new Promise((call) => {
-      const place = { claim, call }
+    return await new Promise((call, fail) => {
+      const place = { claim, call, fail }
       this.line.push(place)
       claim.interrupt = () => {
         const index = this.line.indexOf(place)
@@ -182,7 +172,8 @@ export class WaitingRoom {
         this.line.splice(index, 1)
         call(null)
       }
-      this.makeRoom()
+      if (this.open < MOST_WAITING) this.connect()
+      else this.makeRoom()
     })
   }
 
@@ -193,18 +184,30 @@ export class WaitingRoom {
     return idle?.session ?? null
   }
 
-  private async connect(): Promise<Session> {
+  /** One more session, for the first in line. */
+  private connect(): void {
     this.open++
+    const connecting = this.welcome().finally(() => this.connecting.delete(connecting))
+    this.connecting.add(connecting)
+  }
+
+  private async welcome(): Promise<void> {
     try {
       const session = await this.sessions.open()
       this.all.add(session)
       session.onEnd = (cause) => this.ended(session, cause)
-      if (session.over) throw new Disconnected(undefined)
-      return session
+      if (session.over) this.ended(session, undefined)
+      else this.free(session)
     } catch (error) {
       this.open--
-      this.callNext()
-      throw error
+      if (this.open > 0) {
+        this.makeRoom() // those that are open must do
+        return
+      }
+      for (const { claim, fail } of this.line.splice(0)) {
+        claim.interrupt = null
+        fail(error)
+      }
     }
   }
 
@@ -213,32 +216,12 @@ export class WaitingRoom {
     this.open--
     this.forgetIdle(session)
     this.front.ended(session, cause)
-    this.callNext()
-  }
-
-  /** Whoever stands in line may open a session, where one has ended. */
-  private callNext(): void {
-    if (this.open >= MOST_WAITING) return
-    const next = this.line.shift()
-    if (next === undefined) return
-    next.claim.interrupt = null
-    this.connect().then(next.call, () => next.call(null))
+    if (this.line.length > 0 && this.open < MOST_WAITING) this.connect()
   }
 
   /** Rule 4, and the session is free for the next. */
   private async leave(session: Session): Promise<void> {
-    for (;;) {
-      try {
-        await session.query(statements.unlockAll(session))
-        break
-      } catch (error) {
-        if (session.over) return
-        if (wasCanceled(error)) continue // which was meant for the wait, and came late
-        session.lose(error)
-        return
-      }
-    }
-    this.free(session)
+    if (await untilDone(session, statements.unlockAll(session))) this.free(session)
   }
 
   private free(session: Session): void {
@@ -280,7 +263,7 @@ export class WaitingRoom {
       const holder = await this.front.holder()
       letGo = mode === 'exclusive'
       if (letGo) await session.query(statements.unlock(session, key, mode))
-      const taken = await holder.ask(statements.take(holder, key, mode), 'done')
+      const taken = await this.take(holder, claim)
       if (taken !== 'true') throw new Error('somebody who does not use holdfast took the lock')
       if (holder.over) throw new Disconnected(undefined)
       this.winners.delete(claim)
@@ -295,6 +278,16 @@ export class WaitingRoom {
       this.front.lost(claim, cause)
     }
     await this.leave(session)
+  }
+
+  /** When that fails, nothing is left of it. */
+  private async take(holder: Session, { key, mode }: Claim): Promise<string | null> {
+    try {
+      return await holder.ask(statements.take(holder, key, mode), 'done')
+    } catch (error) {
+      await untilDone(holder, statements.unlock(holder, key, mode))
+      throw error
+    }
   }
 
   /** Rule 3. */
@@ -332,4 +325,19 @@ export class WaitingRoom {
 /** It changes while somebody else is waited for. */
 function isAnswered({ answered }: Blocked): boolean {
   return answered
+}
+
+/** Of a statement that must be done: a request to cancel may have been meant for the one before. False when the session has ended. */
+async function untilDone(session: Session, text: string): Promise<boolean> {
+  for (;;) {
+    try {
+      await session.query(text)
+      return true
+    } catch (error) {
+      if (session.over) return false
+      if (wasCanceled(error)) continue
+      session.lose(error)
+      return false
+    }
+  }
 }

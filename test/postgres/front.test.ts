@@ -1,7 +1,8 @@
 // The functions themselves, without a server: which arguments are refused, and what is passed on.
 import { expect, onTestFinished, test } from 'vitest'
 
-import { openPostgres, type RemoteHoldfast } from '../../src/postgres.js'
+import { Owner } from '../../src/index.js'
+import { openPostgres, type RemoteHoldfast, type RemoteTryOptions } from '../../src/postgres.js'
 import { refusal, ScriptedServer } from './scripted-server.js'
 
 async function open(): Promise<{ server: ScriptedServer; remote: RemoteHoldfast }> {
@@ -36,6 +37,87 @@ test('withLock takes options before its section, and no lock without a section',
   const nothing = undefined as unknown as () => void
   await expect(remote.withLock('name', {}, nothing)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
   expect(server.count(/^execute try_/)).toBe(tries)
+})
+
+test('wrong arguments of a try are refused before anything is asked of the server', async () => {
+  const { server, remote } = await open()
+  const { length } = server.sent
+  const mode = 'exclusive_1(1); drop table users; --' as 'exclusive'
+  const wrong: [unknown, RemoteTryOptions | undefined, string][] = [
+    ['name', { mode }, 'ERR_INVALID_ARG_VALUE'],
+    ['name', { maxHold: -1 }, 'ERR_OUT_OF_RANGE'],
+    ['name', { timeout: 1 } as RemoteTryOptions, 'ERR_INVALID_ARG_VALUE'],
+    ['name', { owner: 'me' as unknown as Owner }, 'ERR_INVALID_ARG_TYPE'],
+    ['name', null as unknown as undefined, 'ERR_INVALID_ARG_TYPE'],
+    ['', {}, 'ERR_INVALID_ARG_VALUE'],
+    ['a\0b', {}, 'ERR_INVALID_ARG_VALUE'],
+    [5, {}, 'ERR_INVALID_ARG_TYPE'],
+  ]
+  for (const [name, options, code] of wrong) {
+    await expect(remote.tryAcquire(name as string, options)).rejects.toMatchObject({ code })
+  }
+  const owner = new Owner('closed')
+  owner.close()
+  await expect(remote.tryAcquire('name', { owner })).rejects.toMatchObject({ code: 'ERR_LOCK_OWNER_CLOSED' })
+  expect(server.sent).toHaveLength(length)
+})
+
+test('wrong options of a wait are refused before anything is asked of the server', async () => {
+  const { server, remote } = await open()
+  const { length } = server.sent
+  const wrong: [object, string][] = [
+    [{ mode: 'both' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ timeout: NaN }, 'ERR_OUT_OF_RANGE'],
+    [{ signal: {} }, 'ERR_INVALID_ARG_TYPE'],
+    [{ record: false }, 'ERR_INVALID_ARG_VALUE'],
+    [{ lockfile: '/tmp/x' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ filesystem: 'any' }, 'ERR_INVALID_ARG_VALUE'],
+    [{ label: 5 }, 'ERR_INVALID_ARG_TYPE'],
+    [{ keep: 'yes' }, 'ERR_INVALID_ARG_TYPE'],
+  ]
+  for (const [options, code] of wrong) {
+    await expect(remote.acquire('name', options)).rejects.toMatchObject({ code })
+    await expect(remote.withLock('name', options, () => 1)).rejects.toMatchObject({ code })
+    await expect(remote.acquireAll(['name'], options)).rejects.toMatchObject({ code })
+  }
+  const endless = remote.acquireAll(['name'], { timeout: Infinity })
+  await expect(endless).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
+  await expect(remote.acquireAll('name' as unknown as string[])).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
+  await expect(remote.inspect(5 as unknown as string)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })
+  expect(server.sent).toHaveLength(length)
+})
+
+test('wrong options are refused before a connection is made, and the refusal names the option', async () => {
+  const adapter = new ScriptedServer()
+  const wrong: [object, string, string][] = [
+    [{ namespace: undefined }, 'ERR_INVALID_ARG_TYPE', 'options.namespace'],
+    [{ application: 5 }, 'ERR_INVALID_ARG_TYPE', 'options.application'],
+    [{ sequence: 5 }, 'ERR_INVALID_ARG_TYPE', 'options.sequence'],
+    [{ pooler: 'transaction' }, 'ERR_INVALID_ARG_VALUE', 'options.pooler'],
+    [{ adapter: {} }, 'ERR_INVALID_ARG_TYPE', 'options.adapter'],
+    [{ heartbeat: 5 }, 'ERR_INVALID_ARG_TYPE', 'options'],
+    [{ heartbeat: { often: 5 } }, 'ERR_INVALID_ARG_VALUE', 'often'],
+    [{ heartbeat: { every: 0 } }, 'ERR_OUT_OF_RANGE', 'options.heartbeat.every'],
+    [{ heartbeat: { answer: NaN } }, 'ERR_OUT_OF_RANGE', 'options.heartbeat.answer'],
+    [{ heartbeat: { server: '9' } }, 'ERR_INVALID_ARG_TYPE', 'options.heartbeat.server'],
+    [{ heartbeat: { server: Infinity } }, 'ERR_OUT_OF_RANGE', 'options.heartbeat.server'],
+    [{ heartbeat: { every: 9000 } }, 'ERR_LOCK_UNSUPPORTED', 'heartbeat.every 9000'],
+    [{ port: 5432 }, 'ERR_INVALID_ARG_VALUE', 'port'],
+  ]
+  for (const [options, code, named] of wrong) {
+    const error: unknown = await openPostgres({ adapter, namespace: 'test', ...options }).catch(
+      (error: unknown) => error,
+    )
+    expect(error).toMatchObject({ code, message: expect.stringContaining(named) as string })
+  }
+  expect(adapter.connections).toEqual([])
+})
+
+test('a quote or a backslash in the name of the application ends no text, and what no encoding may lack is replaced', async () => {
+  const server = new ScriptedServer()
+  const remote = await openPostgres({ adapter: server, namespace: 'test', application: `it's \\ 日本\n` })
+  onTestFinished(() => remote.close())
+  expect(server.sent[0]?.text).toContain(`(E'application_name', E'it''s \\\\ ???')`)
 })
 
 test('an inspection that the server refuses names the lock and keeps the cause', async () => {

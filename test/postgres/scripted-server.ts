@@ -2,6 +2,9 @@
 // that nobody else uses: every try is granted, every wait is left waiting.
 import type { PostgresAdapter, PostgresConnection, Row } from '../../src/postgres/adapter.js'
 
+/** As the fencing numbers need it. */
+export const GOOD_SEQUENCE = { oid: '1', increment: '16', cache: '1', cycle: 'false', persistence: 'p', usable: 'true' }
+
 /** Rows, an error, or null: it waits until the test answers. */
 export type Reply = readonly Row[] | Error | null
 
@@ -18,16 +21,19 @@ export class ScriptedServer implements PostgresAdapter {
   readonly connections: ScriptedConnection[] = []
   /** What the next attempts to connect meet, one after another. */
   readonly unreachable: Error[] = []
+  /** Attempts to connect get no answer until then. */
+  silence: Promise<void> | null = null
   private readonly script: { readonly pattern: RegExp; readonly replies: Reply[] }[] = []
   private readonly waiting = new Set<Asked>()
   private fence = 0
 
-  connect(ended: (cause: unknown) => void): Promise<ScriptedConnection> {
+  async connect(ended: (cause: unknown) => void): Promise<ScriptedConnection> {
     const failure = this.unreachable.shift()
-    if (failure !== undefined) return Promise.reject(failure)
+    if (failure !== undefined) throw failure
+    if (this.silence !== null) await this.silence
     const connection = new ScriptedConnection(this, this.connections.length + 1, ended)
     this.connections.push(connection)
-    return Promise.resolve(connection)
+    return connection
   }
 
   /** What the next statements like that are answered, before it is again as without a script. */
@@ -60,7 +66,7 @@ export class ScriptedServer implements PostgresAdapter {
 
   private usual(pid: number, text: string): Reply {
     if (text.includes('pg_is_in_recovery')) return [{ pid: String(pid), standby: 'false', started: `began ${pid}` }]
-    if (text.includes('from pg_sequence')) return [{ oid: '1', increment: '16' }]
+    if (text.includes('from pg_sequence')) return [GOOD_SEQUENCE]
     if (text.includes('pg_cancel_backend')) return [{ done: 'true' }]
     if (text.includes('pg_backend_pid()')) return [{ pid: String(pid) }]
     if (text.includes('where pid in')) return this.connections.map(({ processId }) => described(processId))

@@ -4,9 +4,10 @@ import { describe, expect, test } from 'vitest'
 
 import type { Lease, Mode } from '../../src/kernel/kernel.js'
 import { PostgresKernel } from '../../src/postgres/postgres-kernel.js'
+import { RemoteHoldfast } from '../../src/postgres/remote-holdfast.js'
 import { Sessions } from '../../src/postgres/sessions.js'
 import { FakeClock } from '../helpers/fake-clock.js'
-import { refusal, ScriptedServer, settle } from './scripted-server.js'
+import { GOOD_SEQUENCE, refusal, ScriptedServer, settle } from './scripted-server.js'
 
 const HEARTBEAT = { every: 100, bound: 400, server: 1500 }
 const BROKEN = refusal('XX000')
@@ -149,6 +150,129 @@ describe('a wait', () => {
   })
 })
 
+describe('a database that cannot be reached', () => {
+  const refused = refusal('ECONNREFUSED')
+
+  function cutOff() {
+    const at = world()
+    return { ...at, remote: new RemoteHoldfast(at.kernel, at.clock) }
+  }
+
+  test('is asked again for as long as the lock is wanted', async () => {
+    const { clock, server, kernel, settled, request } = cutOff()
+    server.unreachable.push(...Array.from({ length: 40 }, () => refused))
+    const lease = await request('name')
+    for (let second = 0; second < 120 && settled.length === 0; second++) {
+      clock.advance(1000)
+      await settle()
+    }
+    expect(server.unreachable).toEqual([])
+    expect(settled).toEqual([lease])
+    expect(kernel.claim(lease).kind).toBe('granted')
+  })
+
+  test('is the cause of a time-out, which is not put off by it', async () => {
+    const { clock, server, remote } = cutOff()
+    server.unreachable.push(...Array.from({ length: 40 }, () => refused))
+    const wait = remote.acquire('name', { timeout: 500 }).catch((error: unknown) => error)
+    await settle()
+    clock.advance(500)
+    expect(await wait).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', cause: refused, holder: null })
+    expect(String(await wait)).toContain('The database cannot be reached: refused with ECONNREFUSED')
+  })
+
+  test('and says nothing keeps no abort from being told at once', async () => {
+    const { server, kernel, remote } = cutOff()
+    let answer = (): void => {}
+    server.silence = new Promise((resolve) => (answer = resolve))
+    const controller = new AbortController()
+    const wait = remote.acquire('name', { signal: controller.signal }).catch((reason: unknown) => reason)
+    await settle()
+    controller.abort('enough')
+    expect(await wait).toBe('enough')
+    answer()
+    await settle()
+    expect(server.count(/^execute/)).toBe(0)
+    await kernel.close()
+  })
+
+  test('is not waited for by who stands in line for a session', async () => {
+    const { server, kernel, wait, cleaned } = cutOff()
+    await kernel.holder()
+    let answer = (): void => {}
+    server.silence = new Promise((resolve) => (answer = resolve))
+    const lease = await wait('name')
+    kernel.drop(lease)
+    await cleaned('name')
+    const next = await wait('next')
+    answer()
+    await settle()
+    expect(server.count(/^execute wait_/)).toBe(1) // in the session that was meant for the first
+    kernel.drop(next)
+  })
+
+  test('keeps its last reason until it can be', async () => {
+    const { server, kernel } = cutOff()
+    server.unreachable.push(refused)
+    await expect(kernel.holder()).rejects.toBe(refused)
+    expect(kernel.outage).toBe(refused)
+    await kernel.holder()
+    expect(kernel.outage).toBeNull()
+  })
+})
+
+describe('closing', () => {
+  test('ends the session that was being made meanwhile', async () => {
+    const { server, kernel } = world()
+    let answer = (): void => {}
+    server.silence = new Promise((resolve) => (answer = resolve))
+    const opening = kernel.holder()
+    await settle()
+    const closed = kernel.close()
+    answer()
+    await opening
+    await closed
+    expect(server.connections.map(({ state }) => state)).toEqual(['ended'])
+  })
+
+  test('ends the session that was being made for who gave up waiting', async () => {
+    const { server, kernel, wait, cleaned } = world()
+    await kernel.holder()
+    let answer = (): void => {}
+    server.silence = new Promise((resolve) => (answer = resolve))
+    kernel.drop(await wait('name'))
+    await cleaned('name')
+    const closed = kernel.close()
+    await settle()
+    answer()
+    await closed
+    expect(server.connections.map(({ state }) => state)).toEqual(['ended', 'ended'])
+  })
+
+  test('rejects whoever waits here for what this process holds, and grants nothing more', async () => {
+    const { clock, server, kernel } = world()
+    const remote = new RemoteHoldfast(kernel, clock)
+    const hold = await remote.acquire('name')
+    const waits = [remote.acquire('name'), remote.acquire('name', { mode: 'shared' })]
+    const refused = Promise.allSettled(waits)
+    await remote.close()
+    for (const result of await refused)
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ERR_LOCK_DATABASE', path: 'name' } })
+    expect([hold.held, server.connections[0]?.state]).toEqual([false, 'ended'])
+  })
+
+  test('rejects whoever was granted a lock just now, and gives that back', async () => {
+    const { server, kernel, settled, request, cleaned } = world()
+    const lease = await request('name')
+    expect(settled).toEqual([lease])
+    const closed = kernel.close()
+    expect(() => kernel.claim(lease)).toThrow(expect.objectContaining({ code: 'ERR_LOCK_DATABASE' }))
+    await cleaned('name')
+    await closed
+    expect(server.count(/^execute unlock_exclusive/)).toBe(1)
+  })
+})
+
 describe('the session of a wait', () => {
   async function givenUp(...replies: (typeof FREED | Error)[]) {
     const at = world()
@@ -208,7 +332,43 @@ describe('a lock that was won by waiting, and is to move so that another can be 
   })
 })
 
+test('a lock that may have been taken twice while it moved is let go of there', async () => {
+  for (const [mode, isLost] of [
+    ['exclusive', true],
+    ['shared', false],
+  ] as const) {
+    const { server, kernel, lost, wait, grant } = world()
+    const lease = await wait('won', mode)
+    await grant()
+    kernel.claim(lease)
+    server.next(/^execute take_/, CANCELED) // which may come when the lock was taken already
+    server.next(new RegExp(`^execute unlock_${mode}`), ...(isLost ? [FREED] : []), CANCELED, FREED)
+    for (const name of ['a', 'b', 'c', 'd']) await wait(name)
+    const unlocks = server.sent.filter(({ text }) => text.startsWith(`execute unlock_${mode}`))
+    expect(unlocks.filter(({ pid }) => pid === 1)).toHaveLength(2)
+    expect(lost).toEqual(isLost ? [lease] : [])
+    expect(kernel.alive(lease)).toBe(!isLost)
+  }
+})
+
 describe('a grant', () => {
+  test('that comes long after its question is told when the session is sure to live', async () => {
+    const { clock, server, kernel, settled, wait, grant } = world()
+    const lease = await wait('name')
+    for (let beat = 0; beat < 10; beat++) {
+      clock.advance(100)
+      await settle()
+    }
+    server.next(/^select pg_backend_pid/, null)
+    await grant()
+    expect(settled).toEqual([])
+    server.asked(/^select pg_backend_pid/).resolve([{ pid: '2' }])
+    await settle()
+    expect(settled).toEqual([lease])
+    expect(kernel.claim(lease).kind).toBe('granted')
+    expect(kernel.alive(lease)).toBe(true)
+  })
+
   test('that was read too late is none, and is given back', async () => {
     for (const [late, grace] of [
       [400, Infinity],
@@ -226,11 +386,36 @@ describe('a grant', () => {
     }
   })
 
+  test('that was prepared for a try is not given back by who gave up waiting for the same lock', async () => {
+    const { server, kernel, clock } = world()
+    const remote = new RemoteHoldfast(kernel, clock)
+    await kernel.holder()
+    server.next(/^execute try_/, null)
+    const trying = remote.tryAcquire('name')
+    const controller = new AbortController()
+    const wait = remote.acquire('name', { signal: controller.signal }).catch((reason: unknown) => reason)
+    await settle()
+    controller.abort('enough')
+    await settle()
+    server.asked(/^execute try_/).resolve([{ fence: '16' }])
+    expect(await trying).toMatchObject({ held: true, fence: 16 })
+    expect(await wait).toBe('enough')
+    expect(server.count(/^execute unlock_/)).toBe(0)
+  })
+
+  test('that was prepared for a try in a session that has ended since is none', async () => {
+    const { server, kernel } = world()
+    const file = kernel.locate('name')
+    const prepared = await kernel.prepare(file, 'exclusive')
+    server.connections[0]?.ended(new Error('cut'))
+    expect(kernel.request(file, 'exclusive', 'try')).toEqual({ kind: 'busy' })
+    await kernel.discard(prepared)
+  })
+
   test('that was prepared for a try and is not taken is given back', async () => {
     const { server, kernel } = world()
     const file = kernel.locate('name')
-    await kernel.prepare(file, 'exclusive')
-    await kernel.discard(file)
+    await kernel.discard(await kernel.prepare(file, 'exclusive'))
     expect(server.count(/^execute unlock_exclusive/)).toBe(1)
     expect(kernel.request(file, 'exclusive', 'try')).toEqual({ kind: 'busy' })
   })
@@ -293,6 +478,16 @@ describe('the sequence of fencing numbers', () => {
     const falling = world()
     falling.server.next(/from pg_sequence/, [{ oid: '1', increment: '-1' }])
     await expect(falling.kernel.holder()).rejects.toThrow('The sequence fence of fencing numbers does not grow')
+    for (const [flaw, text] of [
+      [{ cycle: 'true' }, 'begins again at its end: alter sequence fence no cycle'],
+      [{ cache: '32' }, 'gives each session numbers in advance: alter sequence fence cache 1'],
+      [{ persistence: 'u' }, 'does not survive a crash of the server'],
+      [{ usable: 'false' }, 'may not be used by this user: grant usage on sequence fence to'],
+    ] as const) {
+      const flawed = world()
+      flawed.server.next(/from pg_sequence/, [{ ...GOOD_SEQUENCE, ...flaw }])
+      await expect(flawed.kernel.holder()).rejects.toThrow(text)
+    }
     for (const { server } of [unmade, unseen, falling]) expect(server.connections[0]?.state).toBe('destroyed')
   })
 })

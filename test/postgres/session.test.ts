@@ -98,6 +98,19 @@ test('while something is kept, it beats; without an answer it is given up at its
   await expect(session.query('more')).rejects.toThrow('the connection has ended')
 })
 
+test('what is kept where the last proof is old is proven anew before the bound', async () => {
+  for (const age of [99, 250, 398]) {
+    const { clock, wire, session } = await world()
+    clock.block(age)
+    session.keep()
+    clock.advance(Math.max(1, 100 - age))
+    expect(wire.sent).toHaveLength(1)
+    await wire.answer()
+    clock.advance(100)
+    expect([session.alive, wire.sent.length]).toEqual([true, 2])
+  }
+})
+
 test('a session in which nothing is kept is left alone; one that owes an answer is not', async () => {
   const { clock, wire, session } = await world()
   clock.advance(10_000)
