@@ -39,7 +39,7 @@ export class Claim {
     this.lease = lease
     this.key = key
     this.mode = mode
-    this.before = before?.isDone === false ? before : null
+    this.before = before
     this.done = new Promise((resolve) => (this.resolve = resolve))
   }
 

@@ -7,8 +7,9 @@ const FORBIDDEN = '42501'
 const UNKNOWN_STATEMENT = '26000'
 const EXISTS_ALREADY = new Set(['23505', '42P07', '42710'])
 
-/** What a server says, and the system, while one starts or stops. */
+/** What a server says, and the system, while one starts or stops; and what it says when an administrator cancels a statement. */
 const PASSING = new Set([
+  CANCELED,
   '57P01',
   '57P02',
   '57P03',

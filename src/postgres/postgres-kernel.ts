@@ -12,7 +12,6 @@ import type { Row } from './adapter.js'
 import { Claim } from './claim.js'
 import { Desk } from './desk.js'
 import { databaseError, mayPass } from './errors.js'
-import type { Holder } from './holder.js'
 import { keyOf, type Key } from './key.js'
 import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
@@ -280,8 +279,7 @@ export class PostgresKernel implements Kernel, Front {
   private async seek(claim: Claim): Promise<void> {
     claim.seeking = true
     try {
-      if (claim.before !== null) await claim.before.done
-      claim.before = null
+      if (claim.before !== null) await this.turnOf(claim)
       let pause = FIRST_PAUSE
       while (claim.isWanted()) {
         try {
@@ -295,6 +293,14 @@ export class PostgresKernel implements Kernel, Front {
       this.granted(claim)
     } catch (error) {
       this.failed(claim, error)
+    }
+  }
+
+  /** When those before it are done, or nobody wants it any more. */
+  private async turnOf(claim: Claim): Promise<void> {
+    while (claim.before !== null && claim.isWanted()) {
+      await unlessEnded(claim, claim.before.done)
+      claim.before = lastOf(claim.before)
     }
   }
 
@@ -312,23 +318,14 @@ export class PostgresKernel implements Kernel, Front {
 
   /** One try in the holder session. True: the lock is there. */
   private async attempt(claim: Claim): Promise<boolean> {
-    const holder = this.desk.current ?? (await this.openFor(claim))
+    // Without a word to the database, however long that takes to answer, for a claim that nobody wants any more.
+    const holder = this.desk.current ?? (await unlessEnded(claim, this.desk.holder()))
     if (holder === null || !claim.isWanted()) return false
     const fence = await holder.attempt(claim.key, claim.mode)
     if (fence === null) return false
     claim.fences = this.range(fence)
     claim.attach(holder.session)
     return true
-  }
-
-  /** Null when nobody wants the claim any more, however long the database takes to answer. */
-  private async openFor(claim: Claim): Promise<Holder | null> {
-    const interrupted = new Promise<null>((resolve) => (claim.interrupt = () => resolve(null)))
-    try {
-      return await Promise.race([this.desk.holder(), interrupted])
-    } finally {
-      claim.interrupt = null
-    }
   }
 
   /** Of a claim that is prepared: `granted` when the lock is there. */
@@ -381,7 +378,10 @@ export class PostgresKernel implements Kernel, Front {
   private finish(claim: Claim): void {
     claim.finish()
     if (claim.state !== 'failed') this.claims.delete(claim.lease)
-    if (this.latest.get(claim.key.lock) === claim) this.latest.delete(claim.key.lock)
+    if (this.latest.get(claim.key.lock) !== claim) return
+    const last = lastOf(claim.before)
+    if (last === null) this.latest.delete(claim.key.lock)
+    else this.latest.set(claim.key.lock, last)
   }
 
   private unprepare(claim: Claim): void {
@@ -419,14 +419,30 @@ export class PostgresKernel implements Kernel, Front {
       claim.interrupt?.()
       this.onSettled(claim.lease)
     }
-    await Promise.all([...this.latest.values()].map(({ done }) => done))
+    while (this.latest.size > 0) await Promise.all([...this.latest.values()].map(({ done }) => done))
     this.timer?.cancel()
     await this.room.close()
     await this.desk.close()
   }
 }
 
+/** The last of these claims on one lock that is not done. One that was given up in line was done before those before it. */
+function lastOf(claim: Claim | null): Claim | null {
+  while (claim?.isDone === true) claim = claim.before
+  return claim
+}
+
 /** Resolves when nothing is left of those of these claims, on one lock, that nobody wants. */
 async function leftBy(last: Claim | undefined): Promise<void> {
   for (let claim = last ?? null; claim !== null; claim = claim.before) if (!claim.isWanted()) await claim.done
+}
+
+/** Null when nobody wants the claim any more. */
+async function unlessEnded<T>(claim: Claim, promise: Promise<T>): Promise<T | null> {
+  const ended = new Promise<null>((resolve) => (claim.interrupt = () => resolve(null)))
+  try {
+    return await Promise.race([promise, ended])
+  } finally {
+    claim.interrupt = null
+  }
 }

@@ -12,7 +12,7 @@ import type { Lease } from '../kernel/kernel.js'
 import type { AcquireOptions, Request } from '../options.js'
 import { inspectRemote, type RemoteLockState } from './inspect-remote.js'
 import type { PostgresKernel } from './postgres-kernel.js'
-import { explainTimeout, timeoutInOutage } from './timeout-error.js'
+import { explainTimeout, unexplainedTimeout } from './timeout-error.js'
 
 const ACQUIRE_ALL = ['mode', 'timeout', 'signal', 'owner', 'label', 'maxHold', 'keep'] as const
 const TRY = ['mode', 'owner', 'label', 'maxHold', 'keep'] as const
@@ -153,9 +153,12 @@ export class RemoteHoldfast implements AsyncDisposable {
     await this.#kernel.settled(request.file)
     if (!(error instanceof LockTimeoutError) || error.holder !== null) return error
     const { outage } = this.#kernel
-    if (outage !== null) return timeoutInOutage(error, outage)
-    const state = await inspectRemote(this.#kernel, request.file.target).catch(() => null)
-    return state === null ? error : explainTimeout(error, state)
+    if (outage !== null) return unexplainedTimeout(error, outage) // to ask would take as long as the outage
+    try {
+      return explainTimeout(error, await inspectRemote(this.#kernel, request.file.target))
+    } catch (cause) {
+      return unexplainedTimeout(error, cause)
+    }
   }
 }
 

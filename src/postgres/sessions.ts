@@ -41,6 +41,11 @@ export class Sessions {
     return this.sequence?.numbers ?? 0
   }
 
+  /** Milliseconds for which an answer is waited for. */
+  get patience(): number {
+    return this.surroundings.heartbeat.bound
+  }
+
   /** A new session, ready for locks. */
   async open(): Promise<Session> {
     const { adapter, clock, heartbeat } = this.surroundings

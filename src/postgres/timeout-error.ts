@@ -27,8 +27,8 @@ function holderOf({ host, pid }: RemoteHolder): LockHolder | null {
 }
 
 /** There is nobody to ask who holds it. */
-export function timeoutInOutage(error: LockTimeoutError, outage: unknown): LockTimeoutError {
+export function unexplainedTimeout(error: LockTimeoutError, cause: unknown): LockTimeoutError {
   const { path, lockfile, waited, position, processes } = error
-  const message = `Timed out after ${Math.round(waited)} ms waiting for ${path}. The database cannot be reached: ${reasonOf(outage)}.`
-  return new LockTimeoutError(message, { holder: null, processes, waited, position }, { path, lockfile, cause: outage })
+  const message = `Timed out after ${Math.round(waited)} ms waiting for ${path}. The database cannot be asked who holds it: ${reasonOf(cause)}.`
+  return new LockTimeoutError(message, { holder: null, processes, waited, position }, { path, lockfile, cause })
 }

@@ -290,15 +290,15 @@ export class WaitingRoom {
     }
   }
 
-  /** Rule 3. */
+  /** Rule 3; and a lock that could not be moved may be by then. */
   private rotate(): void {
-    if (this.rotation !== null || this.line.length === 0 || this.blocked.size === 0) return
+    if (this.rotation !== null || this.line.length === 0) return
     this.rotation = this.sessions.clock.background(LONG, () => {
       this.rotation = null
       if (this.line.length === 0) return
       const [oldest] = this.blocked
       if (oldest !== undefined && this.sessions.clock.now() - oldest.since >= LONG) oldest.interrupt()
-      this.rotate()
+      this.makeRoom()
     })
   }
 
@@ -306,17 +306,20 @@ export class WaitingRoom {
   private async cancel(blocked: Blocked, answer: Promise<unknown>): Promise<void> {
     const { session } = blocked
     const settled = answer.catch(() => {})
+    const { clock, patience } = this.sessions
+    const end = clock.now() + patience
     for (let pause = FIRST_PAUSE; !blocked.answered; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
       try {
         const holder = await this.front.holder()
         const known = await holder.query(statements.cancel(session))
         if (known.length === 0 && !isAnswered(blocked))
           session.lose(new Error('the server does not know the session any more'))
+        else if (clock.now() >= end) session.lose(new Error(`no answer within ${patience} ms after it was canceled`))
       } catch (error) {
         session.lose(error)
       }
       let timer: Timer | undefined
-      await Promise.race([settled, new Promise<void>((resolve) => (timer = this.sessions.clock.after(pause, resolve)))])
+      await Promise.race([settled, new Promise<void>((resolve) => (timer = clock.after(pause, resolve)))])
       timer?.cancel()
     }
   }

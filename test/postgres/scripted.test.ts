@@ -138,6 +138,32 @@ describe('a wait', () => {
     expect(kernel.claim(first).kind).toBe('granted')
   })
 
+  test('behind a release that was not answered yet is given up at once, and keeps the next one behind that', async () => {
+    const { server, kernel, settled, request, cleaned } = world()
+    const held = await request('name')
+    kernel.claim(held)
+    server.next(/^execute unlock_/, null)
+    kernel.release(held)
+    const dropped = [await request('name'), await request('name')]
+    const next = await request('name')
+    for (const lease of dropped) kernel.drop(lease)
+    await settle()
+    expect(server.count(/^execute try_/)).toBe(1)
+    server.asked(/^execute unlock_/).resolve(FREED)
+    await cleaned('name')
+    await settle()
+    expect(server.count(/^execute try_/)).toBe(2)
+    expect(settled).toEqual([held, next])
+    kernel.claim(next)
+    kernel.drop(await request('name'))
+    const closed = kernel.close()
+    await settle()
+    expect(server.connections[0]?.state).toBe('open') // for what is held
+    kernel.release(next)
+    await closed
+    expect(server.connections[0]?.state).toBe('ended')
+  })
+
   test('for a server that starts again can be given up at once', async () => {
     const { clock, server, kernel, request, cleaned } = world()
     server.unreachable.push(refusal('ECONNREFUSED'))
@@ -178,7 +204,7 @@ describe('a database that cannot be reached', () => {
     await settle()
     clock.advance(500)
     expect(await wait).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', cause: refused, holder: null })
-    expect(String(await wait)).toContain('The database cannot be reached: refused with ECONNREFUSED')
+    expect(String(await wait)).toContain('The database cannot be asked who holds it: refused with ECONNREFUSED')
   })
 
   test('and says nothing keeps no abort from being told at once', async () => {
@@ -324,11 +350,17 @@ describe('a lock that was won by waiting, and is to move so that another can be 
     expect(server.count(/^execute unlock_all/)).toBe(1)
   })
 
-  test('stays where it is if it is shared and cannot be had twice', async () => {
-    const { kernel, server, lost, lease } = await movedBadly('shared')
+  test('stays where it is if it is shared and cannot be had twice; it is moved later', async () => {
+    const { clock, kernel, server, lost, lease } = await movedBadly('shared')
     expect(lost).toEqual([])
     expect(kernel.alive(lease)).toBe(true)
     expect(server.count(/^execute unlock_/)).toBe(0)
+    for (let pause = 0; pause < 10; pause++) {
+      clock.advance(100)
+      await settle()
+    }
+    expect(server.count(/^execute take_/)).toBe(2)
+    expect(kernel.alive(lease)).toBe(true)
   })
 })
 
