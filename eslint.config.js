@@ -66,6 +66,7 @@ export default tseslint.config(
         project: [
           './test/tsconfig.json',
           './examples/gateway/tsconfig.json',
+          './examples/multi-host/tsconfig.json',
           './lab/tsconfig.json',
           './lab/simulation/tsconfig.json',
         ],

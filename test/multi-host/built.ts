@@ -3,9 +3,6 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import type { Capability } from '../helpers/capabilities.js'
-// So that they are checked with the tests that start them.
-import type {} from '../../examples/multi-host/src/demo/late-writer.js'
-import type {} from '../../examples/multi-host/src/gateway.js'
 
 export const DIST = fileURLToPath(new URL('../../examples/multi-host/dist/', import.meta.url))
 
