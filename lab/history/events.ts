@@ -65,6 +65,10 @@ export const KIND = {
   terminated: 30,
   /** Something that may not happen; what it was is in errors.txt. */
   unexpected: 31,
+  /** The signal of a hold fired: `code` says why. Where an engine can lose locks. */
+  signal: 32,
+  /** The counter may be `a` now, or still `a` - 1: whoever was asked did not answer. */
+  maybe: 33,
   // The driver's, about process `id`:
   /** Before kill(2). */
   kill: 40,
@@ -75,6 +79,16 @@ export const KIND = {
   continued: 43,
   /** A lock file was deleted: `time` before, `time2` after. */
   replaced: 44,
+  // Of an engine on many hosts:
+  /** Before host `id` was cut off, and after it was not any more. */
+  cut: 45,
+  healed: 46,
+  /** A session of process `id` was terminated: `time` before, `time2` after it was asked for. */
+  sessionEnded: 47,
+  /** The server was ended: `time` before, `time2` after it had begun again. */
+  restarted: 48,
+  /** What sessions of process `id` do was cancelled. */
+  canceled: 49,
 } as const
 
 export type Kind = (typeof KIND)[keyof typeof KIND]
@@ -100,6 +114,8 @@ export const CODES = [
   'busy',
   'held',
   'other',
+  'connection',
+  'database',
 ] as const
 export type Code = (typeof CODES)[number]
 

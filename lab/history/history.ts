@@ -61,6 +61,8 @@ export interface HoldRecord {
   /** After it had ended. */
   ended: number | null
   outcome: Code | null
+  /** Its signal had fired. Null where it had not, or its engine loses no locks. */
+  signalled: number | null
   /** It was held at this time. */
   checked: number
   /** Its deadline is not earlier, and not later. */
@@ -70,6 +72,8 @@ export interface HoldRecord {
   nested: boolean
   leaked: boolean
   counts: number[] | null
+  /** Numbers that it may have counted. */
+  maybe: number[] | null
   guards: Guard[] | null
   /** It was told that the one before did not end by its release. */
   told: boolean

@@ -18,11 +18,11 @@ export interface Victim {
 }
 
 export class Nemesis {
+  protected readonly log: EventLog
+  protected readonly random: Random
   private readonly plan: Plan
-  private readonly log: EventLog
-  private readonly random: Random
   private readonly victims: () => Victim[]
-  private ending = false
+  private readonly over = new AbortController()
 
   constructor(plan: Plan, log: EventLog, random: Random, victims: () => Victim[]) {
     this.plan = plan
@@ -41,20 +41,21 @@ export class Nemesis {
   }
 
   end(): void {
-    this.ending = true
+    this.over.abort()
   }
 
   /** So often in a second, at times that do not keep step with anything. */
-  private async again(frequency: number, strike: () => Promise<void> | void): Promise<void> {
+  protected async again(frequency: number, strike: () => Promise<void> | void): Promise<void> {
     if (frequency === 0) return
     for (;;) {
-      await pause((-Math.log(1 - this.random.next()) * 1000) / frequency)
-      if (this.ending) return
+      const wait = (-Math.log(1 - this.random.next()) * 1000) / frequency
+      await pause(wait, undefined, { signal: this.over.signal }).catch(() => {})
+      if (this.over.signal.aborted) return
       await strike()
     }
   }
 
-  private victim(): Victim | null {
+  protected victim(): Victim | null {
     const victims = this.victims()
     return victims[this.random.below(victims.length)] ?? null
   }

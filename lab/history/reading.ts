@@ -210,6 +210,11 @@ class ThreadReading {
         hold.outcome = CODES[code] ?? 'other'
         this.end(hold, time)
         break
+      case KIND.signal:
+        hold.end ??= time
+        hold.signalled ??= time
+        hold.outcome ??= CODES[code] ?? 'other'
+        break
       case KIND.leak:
         hold.end ??= time
         hold.leaked = true
@@ -228,6 +233,9 @@ class ThreadReading {
       }
       case KIND.count:
         ;(hold.counts ??= []).push(a)
+        break
+      case KIND.maybe:
+        ;(hold.maybe ??= []).push(a)
         break
       case KIND.extend:
         hold.limitFrom = Math.min(hold.limitFrom, time + a * MILLISECOND)
@@ -270,12 +278,14 @@ class ThreadReading {
       end: null,
       ended: null,
       outcome: null,
+      signalled: null,
       checked: -Infinity,
       limitFrom: limited ? asked + b * MILLISECOND : Infinity,
       limitTo: limited ? time + b * MILLISECOND : Infinity,
       nested: false,
       leaked: false,
       counts: null,
+      maybe: null,
       guards: null,
       told: (code & GRANT.told) !== 0,
       recovered: null,
@@ -344,7 +354,7 @@ class ThreadReading {
   }
 }
 
-function maskedFiles(mask: number): number[] {
+export function maskedFiles(mask: number): number[] {
   return Array.from({ length: 32 }, (_, file) => file).filter((file) => (mask & (1 << file)) !== 0)
 }
 

@@ -235,6 +235,7 @@ export function codeOf(error: unknown): Code {
   if (isLockError(error, 'ERR_LOCK_TIMEOUT')) return 'timeout'
   if (isLockError(error, 'ERR_LOCK_OWNER_CLOSED')) return 'owner-closed'
   if (isLockError(error, 'ERR_LOCK_DEADLOCK')) return 'deadlock'
+  if (isLockError(error, 'ERR_LOCK_DATABASE')) return 'database'
   if (isLockError(error, 'ERR_LOCK_LOST')) {
     switch (error.reason) {
       case 'max-hold':
@@ -242,6 +243,7 @@ export function codeOf(error: unknown): Code {
       case 'released-all':
       case 'collected':
       case 'replaced':
+      case 'connection':
         return error.reason
       default:
         return 'released'

@@ -1,20 +1,16 @@
 // Hosts with a network of their own between them, that is cut: the server frees what a host held that it cannot reach, and that
 // host knows before. The hosts are network namespaces, so all of them have one wall clock, and moments can be compared.
-import { spawnSync } from 'node:child_process'
-
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
-import { missing, root, type Capability } from '../helpers/capabilities.js'
+import { canMakeHosts, Host } from '../../lab/remote-history/hosts.js'
+import { missing, type Capability } from '../helpers/capabilities.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
 import { until } from '../helpers/until.js'
 import { adapters } from './adapters.js'
 import { PostgresAgent } from './agent.js'
 import { PostgresServer, postgresServer } from './server.js'
 
-const namespaces: Capability = {
-  name: 'the right to make network namespaces',
-  there: root.there && ip('netns', 'add', 'holdfast-try') && ip('netns', 'del', 'holdfast-try'),
-}
+const namespaces: Capability = { name: 'the right to make network namespaces', there: canMakeHosts() }
 const skip = missing(postgresServer, namespaces)
 /** As short as the margin, and the network's own repetitions, allow. */
 const SHORT = { every: 200, answer: 600, server: 3000 }
@@ -28,50 +24,11 @@ afterAll(async () => {
   if (!skip) await server.stop()
 })
 
-let hosts = 0
-
-/** A host with a cable to the server. */
-class Host {
-  readonly name = `holdfast-${process.pid}-${++hosts}`
-  private readonly near = `hf${process.pid % 100_000}a${hosts}`
-  private readonly far = `hf${process.pid % 100_000}b${hosts}`
-  private readonly network = `10.${200 + (process.pid % 50)}.${hosts % 250}`
-
-  constructor() {
-    onTestFinished(() => {
-      ip('link', 'del', this.near)
-      ip('netns', 'del', this.name)
-    })
-    const inside = ['netns', 'exec', this.name, 'ip']
-    for (const command of [
-      ['netns', 'add', this.name],
-      ['link', 'add', this.near, 'type', 'veth', 'peer', 'name', this.far, 'netns', this.name],
-      ['addr', 'add', `${this.network}.1/24`, 'dev', this.near],
-      ['link', 'set', this.near, 'up'],
-      [...inside, 'addr', 'add', `${this.network}.2/24`, 'dev', this.far],
-      [...inside, 'link', 'set', this.far, 'up'],
-      [...inside, 'link', 'set', 'lo', 'up'],
-    ]) {
-      if (!ip(...command)) throw new Error(`ip ${command.join(' ')}`)
-    }
-  }
-
-  get url(): string {
-    return server.url.replace('127.0.0.1', `${this.network}.1`)
-  }
-
-  /** Its address goes: what the server sends is lost, and so is what it sends. */
-  cut(): void {
-    ip('netns', 'exec', this.name, 'ip', 'addr', 'del', `${this.network}.2/24`, 'dev', this.far)
-  }
-
-  heal(): void {
-    ip('netns', 'exec', this.name, 'ip', 'addr', 'add', `${this.network}.2/24`, 'dev', this.far)
-  }
-}
-
-function ip(...args: string[]): boolean {
-  return spawnSync('ip', args, { stdio: 'ignore' }).status === 0
+/** It is gone after the test. */
+function newHost(): Host {
+  const host = new Host()
+  onTestFinished(() => host.remove())
+  return host
 }
 
 test.skipIf(skip).each(adapters)(
@@ -79,8 +36,8 @@ test.skipIf(skip).each(adapters)(
   { timeout: 60_000 * ROUNDS },
   async ({ name: client }) => {
     for (let round = 0; round < ROUNDS; round++) {
-      const host = new Host()
-      const cutOff = await PostgresAgent.start(host.url, { client, heartbeat: SHORT, network: host.name })
+      const host = newHost()
+      const cutOff = await PostgresAgent.start(host.urlOf(server), { client, heartbeat: SHORT, network: host.name })
       const other = await PostgresAgent.start(server.url, { client, heartbeat: SHORT })
       // One that was free, and one that was waited for: they are in different sessions.
       const blocker = await other.acquire('waited for')

@@ -11,15 +11,18 @@ import {
 } from '../history.js'
 import { Violations } from './violations.js'
 
+/** Whether the second one may have been granted although the first one seemed to last until `to`, or the other way round. */
+export type Excused = (one: HoldRecord, other: HoldRecord, to: number) => boolean
+
 interface Interval {
   readonly from: number
   readonly to: number
   readonly hold: HoldRecord
 }
 
-export function exclusion(history: History): Violations {
+export function exclusion(history: History, excused: Excused = () => false): Violations {
   const violations = new Violations('no exclusive hold overlaps another one of its file')
-  for (const intervals of intervalsByKey(history).values()) sweep(intervals, violations)
+  for (const intervals of intervalsByKey(history).values()) sweep(intervals, excused, violations)
   return violations
 }
 
@@ -36,7 +39,7 @@ function intervalsByKey({ holds }: History): Map<string, Interval[]> {
   return found
 }
 
-function sweep(intervals: Interval[], violations: Violations): void {
+function sweep(intervals: Interval[], excused: Excused, violations: Violations): void {
   intervals.sort((one, other) => one.from - other.from)
   let lasting: Interval[] = []
   for (const interval of intervals) {
@@ -44,6 +47,7 @@ function sweep(intervals: Interval[], violations: Violations): void {
     for (const other of lasting) {
       if (interval.hold.mode === 'shared' && other.hold.mode === 'shared') continue
       if (sameHolder(interval.hold, other.hold)) continue
+      if (excused(other.hold, interval.hold, Math.min(interval.to, other.to))) continue
       violations.add(() => {
         const common = Math.min(interval.to, other.to) - interval.from
         return `for ${milliseconds(common)}: ${describe(other.hold)}; ${describe(interval.hold)}`

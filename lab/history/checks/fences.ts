@@ -1,8 +1,14 @@
-// Fencing numbers of one lock file: each comes once, and whoever held later has the larger one.
-import { describe, sameHolder, type History, type HoldRecord } from '../history.js'
+// Fencing numbers of one lock file: each comes once, and whoever held later has the larger one. With some engines, whoever
+// enters a hold of its owner gets the number of that.
+import { certain, describe, sameHolder, type History, type HoldRecord } from '../history.js'
+import type { Excused } from './exclusion.js'
 import { Violations } from './violations.js'
 
-export function fences({ holds }: History): Violations {
+export function fences(
+  { holds }: History,
+  excused: Excused = () => false,
+  entering: 'anew' | 'same' = 'anew',
+): Violations {
   const violations = new Violations('fences are unique and grow')
   const byKey = new Map<string, HoldRecord[]>()
   for (const hold of holds) {
@@ -17,7 +23,8 @@ export function fences({ holds }: History): Violations {
     const numbers = new Map<number, HoldRecord>()
     for (const hold of ofFile) {
       const other = numbers.get(hold.fence)
-      if (other !== undefined) violations.add(() => `twice: ${describe(other)}; ${describe(hold)}`)
+      const entered = entering === 'same' && other?.nested === true && hold.nested && sameHolder(other, hold)
+      if (other !== undefined && !entered) violations.add(() => `twice: ${describe(other)}; ${describe(hold)}`)
       numbers.set(hold.fence, hold)
     }
     // One that had ended before its code ran may have been overtaken.
@@ -25,6 +32,7 @@ export function fences({ holds }: History): Violations {
     for (const [index, hold] of inOrder.entries()) {
       const before = inOrder[index - 1]
       if (before === undefined || before.fence < hold.fence || sameHolder(before, hold)) continue
+      if (excused(before, hold, certain(hold)?.to ?? hold.start)) continue
       violations.add(() => `smaller than the one before: ${describe(before)}; ${describe(hold)}`)
     }
   }
