@@ -4,8 +4,9 @@
 // know, which is so in three cases. In each, one of the two had lost its lock, its fence is the smaller one, and its process had
 // hardly run since:
 //
-//  1. A session of its process was terminated, or the server was ended: the lock is free then, and the news are on their way.
-//     Its event loop may have run for NEWS since, and no longer.
+//  1. A session of its process was terminated, or the server was ended, within SLOWEST, which is how long the server may take to
+//     do what it was asked for: the lock is free then, and the news are on their way. Its event loop may have run for NEWS since
+//     somebody else got the lock, and no longer.
 //  2. The same while its host was cut off, or just before: the news do not come. Of the time since the cut it may have run for
 //     `every + answer`, which is how long it may believe in its hold, and NEWS.
 //  3. Its host was cut off, and its process did not run: likewise. The server frees the lock later than that, so a process that
@@ -23,6 +24,8 @@ import { hostOf, type RemotePlan } from './plan.js'
 
 /** For which an event loop may turn until it has read that a session has ended, on a machine that is busy. */
 const NEWS = 250 * MILLISECOND
+/** For which a server process may not get to run, there. */
+const SLOWEST = 2000 * MILLISECOND
 
 export interface Cut extends Span {
   readonly host: number
@@ -58,13 +61,12 @@ export class Troubles {
     return this.couldNotKnow(other, one, to) ? other : null
   }
 
-  /** Whether anything was done at that time that concerns requests of the process. */
+  /** Whether anything was done at that time for which requests of the process may fail. Cancelled statements are asked again. */
   concerns(process: number, from: number, to: number): boolean {
     const meets = (span: Span): boolean => span.from < to && span.to > from
     const host = hostOf(this.plan, process)
     return (
       this.restarts.some(meets) ||
-      this.cancels.some(meets) ||
       this.terminations.some((one) => one.process === process && meets(one)) ||
       this.cuts.some((one) => one.host === host && meets(one))
     )
@@ -95,7 +97,8 @@ export class Troubles {
     const ends = [...this.terminations.filter(({ process }) => process === thread.process), ...this.restarts].filter(
       before,
     )
-    if (ends.some(({ from }) => ran(thread, from, to) <= NEWS)) return true
+    const late = ran(thread, other.start, to)
+    if (late <= NEWS && ends.some(({ from }) => ran(thread, from, to) <= SLOWEST)) return true
     const { every, answer } = this.plan.heartbeat
     const bound = (every + answer) * MILLISECOND + NEWS
     const host = hostOf(this.plan, thread.process)

@@ -145,6 +145,17 @@ describe('an overlap is excused', () => {
     expect(titles).toEqual([])
   })
 
+  test('when the server takes its time to terminate the session', () => {
+    const titles = found(({ far, near, drive }) => {
+      far.take(100, 1)
+      drive(KIND.sessionEnded, 500, 502, 1)
+      near.take(1500, 1, { asked: 200 })
+      far.lose(1510, 1)
+      near.end(1600, 1)
+    })
+    expect(titles).toEqual([])
+  })
+
   test('while they are on their way and the process does not run', () => {
     const titles = found(({ far, near, drive }) => {
       far.take(100, 1)
@@ -192,6 +203,17 @@ describe('the checker finds', () => {
       near.end(1400, 1)
     })
     expect(titles).toEqual([EXCLUSION])
+  })
+
+  test('a holder whose session was terminated long ago', () => {
+    const titles = found(({ far, near, drive }) => {
+      far.take(100, 1)
+      drive(KIND.sessionEnded, 500, 502, 1)
+      near.take(3000, 1, { asked: 200 })
+      far.lose(3010, 1)
+      near.end(3100, 1)
+    })
+    expect(titles).toEqual([EXCLUSION, REFUSALS])
   })
 
   test('a holder of another process than the one whose session was terminated', () => {
