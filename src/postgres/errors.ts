@@ -77,8 +77,14 @@ export function mayPass(error: unknown): boolean {
   return typeof code === 'string' && PASSING.has(code)
 }
 
+/** What is wrong with an address is told with the address, and that with a password. */
+function hideAddress(error: unknown): void {
+  if (error instanceof Error && 'input' in error) error.input = 'hidden'
+}
+
 export function databaseError(cause: unknown, path?: string, lockfile?: string): LockError {
   if (cause instanceof LockError) return cause
+  hideAddress(cause)
   const of = path === undefined ? '' : ` of ${path}`
   const details = { path, lockfile, cause }
   if (codeOf(cause) === OUT_OF_MEMORY) {
