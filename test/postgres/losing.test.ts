@@ -122,20 +122,29 @@ describe.skipIf(skip).each(adapters)('with $name', ({ name: client, adapter }) =
     expect(await agent.held(hold)).toBe(false)
   })
 
-  test('a server that starts again ends every hold; waits and new requests go on', async () => {
-    const own = await PostgresServer.start()
-    onTestFinished(() => own.stop())
-    const [ours, theirs, name] = [await open({}, own.url), await open({}, own.url), fresh()]
-    const hold = await ours.acquire(name)
-    const wait = theirs.acquire(name)
-    await until('it waits', async () => (await ours.inspect(name)).waiting === 1)
-    await own.end('SIGINT')
-    await until('the hold is lost', () => hold.signal.aborted)
-    expect(hold.signal.reason).toMatchObject({ reason: 'connection' })
-    await own.run()
-    const next = await wait
-    expect(next.fence).toBeGreaterThan(hold.fence ?? Infinity)
-    await ours.close()
-    await theirs.close()
-  })
+  test.each([
+    ['in order', 'SIGINT'],
+    ['at once, as after a crash', 'SIGQUIT'],
+  ] as const)(
+    'a server that ends %s ends every hold; waits and new requests go on when it is back',
+    async (_, signal) => {
+      const own = await PostgresServer.start()
+      onTestFinished(() => own.stop())
+      const [ours, theirs, name] = [await open({}, own.url), await open({}, own.url), fresh()]
+      const hold = await ours.acquire(name)
+      const wait = theirs.acquire(name)
+      await until('it waits', async () => (await ours.inspect(name)).waiting === 1)
+      await own.end(signal)
+      await until('the hold is lost', () => hold.signal.aborted)
+      expect(hold.signal.reason).toMatchObject({ reason: 'connection' })
+      const late = expect(theirs.acquire(name, { timeout: 100 })).rejects
+      await late.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', holder: null })
+      await own.run()
+      const next = await wait
+      expect(next.fence).toBeGreaterThan(hold.fence ?? Infinity)
+      expect(await ours.tryAcquire(name)).toBeNull()
+      await ours.close()
+      await theirs.close()
+    },
+  )
 })

@@ -1,7 +1,10 @@
 // Processes that lock through one server, and die.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
 import { missing } from '../helpers/capabilities.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
@@ -12,6 +15,7 @@ import { PostgresAgent } from './agent.js'
 import { PostgresServer, postgresServer } from './server.js'
 
 const skip = missing(postgresServer)
+const EXITS = fileURLToPath(new URL('../fixtures/postgres-exits.mjs', import.meta.url))
 const ROUNDS = Number(process.env['HOLDFAST_POSTGRES_ROUNDS'] ?? 50)
 let server: PostgresServer
 beforeAll(async () => {
@@ -55,6 +59,27 @@ describe.skipIf(skip).each(adapters)('with $name', ({ name: client }) => {
       `select 1 from pg_stat_activity where application_name like 'holdfast:%:${agent.pid}'`,
     )
     expect(sessions).toEqual([])
+  })
+})
+
+describe.skipIf(skip)('a process', () => {
+  function run(manner: string): { ended: Promise<unknown>; printed: Promise<string> } {
+    const child = spawn(process.execPath, [EXITS, server.url, manner], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const ended = once(child, 'exit').then(([code]) => code as unknown)
+    const printed = once(child.stdout, 'data').then(String)
+    return { ended, printed }
+  }
+
+  test.each(['closed', 'busy'])('ends by itself when its clients are closed: %s', async (manner) => {
+    const { ended, printed } = run(manner)
+    expect([await ended, await printed]).toEqual([0, 'done'])
+  })
+
+  test('does not end by itself while one is open, though it holds nothing', async () => {
+    const { ended, printed } = run('open')
+    expect(await printed).toBe('done')
+    await mustStayBlocked(ended)
   })
 })
 
