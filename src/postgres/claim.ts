@@ -69,3 +69,24 @@ export class Claim {
     this.resolve()
   }
 }
+
+/** The last of these claims on one lock that is not done. One that was given up in line was done before those before it. */
+export function lastOf(claim: Claim | null): Claim | null {
+  while (claim?.isDone === true) claim = claim.before
+  return claim
+}
+
+/** Resolves when nothing is left of those of these claims, on one lock, that nobody wants. */
+export async function leftBy(last: Claim | undefined): Promise<void> {
+  for (let claim = last ?? null; claim !== null; claim = claim.before) if (!claim.isWanted()) await claim.done
+}
+
+/** Null when nobody wants the claim any more. */
+export async function unlessEnded<T>(claim: Claim, promise: Promise<T>): Promise<T | null> {
+  const ended = new Promise<null>((resolve) => (claim.interrupt = () => resolve(null)))
+  try {
+    return await Promise.race([promise, ended])
+  } finally {
+    claim.interrupt = null
+  }
+}

@@ -9,10 +9,11 @@ import type { Timer } from '../kernel/clock.js'
 import type { Filesystem } from '../kernel/filesystem.js'
 import type { Answer, ClaimAnswer, FenceRange, How, Kernel, Lease, LockTarget, Mode } from '../kernel/kernel.js'
 import type { Row } from './adapter.js'
-import { Claim } from './claim.js'
+import { Claim, lastOf, leftBy, unlessEnded } from './claim.js'
 import { Desk } from './desk.js'
 import { databaseError, mayPass } from './errors.js'
 import { keyOf, type Key } from './key.js'
+import { PreparedTries, type Claims } from './prepared-tries.js'
 import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
 import type { Heartbeat } from './settings.js'
@@ -36,7 +37,7 @@ function unsupported(): never {
   throw new Error('a database keeps its locks in no files')
 }
 
-export class PostgresKernel implements Kernel, Front {
+export class PostgresKernel implements Kernel, Front, Claims {
   onSettled: (lease: Lease) => void = () => {}
   onLost: (lease: Lease, cause: unknown) => void = () => {}
   readonly namespace: string
@@ -48,8 +49,7 @@ export class PostgresKernel implements Kernel, Front {
   private readonly claims = new Map<Lease, Claim>()
   /** The last claim on each lock, by its number, until it is done. */
   private readonly latest = new Map<string, Claim>()
-  /** Tries that were answered before the question, by the number of their lock: see prepare(). */
-  private readonly prepared = new Map<string, { readonly claim: Claim; readonly answered: Promise<void> }>()
+  private readonly tries: PreparedTries
   private timer: Timer | null = null
   private closed = false
   private closing: Promise<void> | null = null
@@ -59,6 +59,7 @@ export class PostgresKernel implements Kernel, Front {
     this.heartbeat = heartbeat
     this.sessions = sessions
     this.room = new WaitingRoom(sessions, this)
+    this.tries = new PreparedTries(this)
     this.desk = new Desk(sessions, (session, cause) => {
       this.ended(session, cause)
       this.room.restart(cause)
@@ -85,9 +86,8 @@ export class PostgresKernel implements Kernel, Front {
     const key = this.usableKey(file)
     if (how === 'last-try') return { kind: 'busy' }
     if (how === 'try') {
-      const claim = this.prepared.get(key.lock)?.claim
-      if (claim?.state !== 'granted' || claim.mode !== mode || claim.session?.alive !== true) return { kind: 'busy' }
-      this.prepared.delete(key.lock)
+      const claim = this.tries.take(key, mode)
+      if (claim === null) return { kind: 'busy' }
       claim.state = 'held'
       return { kind: 'granted', lease: claim.lease }
     }
@@ -173,40 +173,18 @@ export class PostgresKernel implements Kernel, Front {
 
   // For whoever can wait for an answer.
 
-  /**
-   * Asks for the lock, so that a synchronous try can be answered. Answers what is to be discarded after that try; null where
-   * nothing was asked, for this process has the lock or waits for it.
-   */
-  async prepare(file: LockTarget, mode: Mode): Promise<Lease | null> {
+  /** For a synchronous try: see prepared-tries.ts. What it answers is to be discarded after that. */
+  async prepare(file: LockTarget, mode: Mode): Promise<Claim | null> {
     const key = this.usableKey(file)
-    for (;;) {
-      const last = this.latest.get(key.lock)
-      if (last === undefined) break
-      const other = this.prepared.get(key.lock)
-      if (other !== undefined) await other.answered
-      else if (last.isWanted()) return null
-      else await last.done
-    }
-    const claim = this.begin(key, mode)
-    const answered = this.answer(claim)
-    this.prepared.set(key.lock, { claim, answered: answered.catch(() => {}) })
     try {
-      await answered
+      return await this.tries.prepare(key, mode)
     } catch (error) {
-      throw databaseError(error, key.name, file.lockfile)
-    } finally {
-      if (claim.state !== 'granted') this.unprepare(claim)
+      throw databaseError(error, file.target, file.lockfile)
     }
-    return claim.lease
   }
 
-  /** What was prepared and not taken is given back; resolves when it is. */
-  async discard(lease: Lease | null): Promise<void> {
-    const claim = lease === null ? undefined : this.claims.get(lease)
-    if (claim === undefined || claim.state === 'held') return
-    this.unprepare(claim)
-    this.end(claim)
-    await claim.done
+  async discard(prepared: Claim | null): Promise<void> {
+    await this.tries.discard(prepared)
   }
 
   /** Resolves when nothing is left of what nobody wants any more of this lock. */
@@ -265,10 +243,15 @@ export class PostgresKernel implements Kernel, Front {
   }
 
   private closedError(name: string): LockError {
-    return new LockError('ERR_LOCK_DATABASE', `Closed, and locks nothing more: ${name}`, { path: name })
+    const { target: path, lockfile } = this.locate(name)
+    return new LockError('ERR_LOCK_DATABASE', `Closed, and locks nothing more: ${name}`, { path, lockfile })
   }
 
-  private begin(key: Key, mode: Mode): Claim {
+  latestOn(lock: string): Claim | undefined {
+    return this.latest.get(lock)
+  }
+
+  begin(key: Key, mode: Mode): Claim {
     const claim = new Claim(++this.lastLease, key, mode, this.latest.get(key.lock) ?? null)
     this.claims.set(claim.lease, claim)
     this.latest.set(key.lock, claim)
@@ -317,7 +300,7 @@ export class PostgresKernel implements Kernel, Front {
   }
 
   /** One try in the holder session. True: the lock is there. */
-  private async attempt(claim: Claim): Promise<boolean> {
+  async attempt(claim: Claim): Promise<boolean> {
     // Without a word to the database, however long that takes to answer, for a claim that nobody wants any more.
     const holder = this.desk.current ?? (await unlessEnded(claim, this.desk.holder()))
     if (holder === null || !claim.isWanted()) return false
@@ -326,17 +309,6 @@ export class PostgresKernel implements Kernel, Front {
     claim.fences = this.range(fence)
     claim.attach(holder.session)
     return true
-  }
-
-  /** Of a claim that is prepared: `granted` when the lock is there. */
-  private async answer(claim: Claim): Promise<void> {
-    claim.seeking = true
-    try {
-      if ((await this.attempt(claim)) && claim.isWanted()) claim.state = 'granted'
-    } finally {
-      claim.seeking = false
-      if (claim.state !== 'granted') this.end(claim)
-    }
   }
 
   private granted(claim: Claim): void {
@@ -361,7 +333,7 @@ export class PostgresKernel implements Kernel, Front {
   }
 
   /** Nobody wants it any more. */
-  private end(claim: Claim): void {
+  end(claim: Claim): void {
     claim.state = 'ended'
     this.claims.delete(claim.lease)
     if (claim.seeking) claim.interrupt?.()
@@ -382,10 +354,6 @@ export class PostgresKernel implements Kernel, Front {
     const last = lastOf(claim.before)
     if (last === null) this.latest.delete(claim.key.lock)
     else this.latest.set(claim.key.lock, last)
-  }
-
-  private unprepare(claim: Claim): void {
-    if (this.prepared.get(claim.key.lock)?.claim === claim) this.prepared.delete(claim.key.lock)
   }
 
   /** As long as anything is claimed. */
@@ -423,26 +391,5 @@ export class PostgresKernel implements Kernel, Front {
     this.timer?.cancel()
     await this.room.close()
     await this.desk.close()
-  }
-}
-
-/** The last of these claims on one lock that is not done. One that was given up in line was done before those before it. */
-function lastOf(claim: Claim | null): Claim | null {
-  while (claim?.isDone === true) claim = claim.before
-  return claim
-}
-
-/** Resolves when nothing is left of those of these claims, on one lock, that nobody wants. */
-async function leftBy(last: Claim | undefined): Promise<void> {
-  for (let claim = last ?? null; claim !== null; claim = claim.before) if (!claim.isWanted()) await claim.done
-}
-
-/** Null when nobody wants the claim any more. */
-async function unlessEnded<T>(claim: Claim, promise: Promise<T>): Promise<T | null> {
-  const ended = new Promise<null>((resolve) => (claim.interrupt = () => resolve(null)))
-  try {
-    return await Promise.race([promise, ended])
-  } finally {
-    claim.interrupt = null
   }
 }

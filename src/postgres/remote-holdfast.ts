@@ -8,8 +8,8 @@ import type { HoldSet } from '../hold-set.js'
 import type { Hold } from '../hold.js'
 import { Holdfast } from '../holdfast.js'
 import type { Clock } from '../kernel/clock.js'
-import type { Lease } from '../kernel/kernel.js'
 import type { AcquireOptions, Request } from '../options.js'
+import type { Claim } from './claim.js'
 import { inspectRemote, type RemoteLockState } from './inspect-remote.js'
 import type { PostgresKernel } from './postgres-kernel.js'
 import { explainTimeout, unexplainedTimeout } from './timeout-error.js'
@@ -135,7 +135,7 @@ export class RemoteHoldfast implements AsyncDisposable {
         acquire(request, resolve, refuse, started)
         return
       }
-      const tryOnce = (prepared: Lease | null): void => {
+      const tryOnce = (prepared: Claim | null): void => {
         const discard = (): Promise<void> => this.#kernel.discard(prepared)
         const grant: typeof resolve = (hold) => {
           resolve(hold)

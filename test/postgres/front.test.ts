@@ -1,4 +1,6 @@
 // The functions themselves, without a server: which arguments are refused, and what is passed on.
+import { createHash } from 'node:crypto'
+
 import { expect, onTestFinished, test } from 'vitest'
 
 import { Owner } from '../../src/index.js'
@@ -111,6 +113,14 @@ test('wrong options are refused before a connection is made, and the refusal nam
     expect(error).toMatchObject({ code, message: expect.stringContaining(named) as string })
   }
   expect(adapter.connections).toEqual([])
+})
+
+test('a key is the first 8 bytes of SHA-256 over namespace, zero byte and name, as every version takes it', async () => {
+  const { server, remote } = await open()
+  await remote.acquire('session:42')
+  const lock = createHash('sha256').update('test\0session:42').digest().readBigInt64BE(0)
+  expect(lock).toBe(1356204098675812396n)
+  expect(server.sent.at(-1)?.text).toContain(`(${lock}, `)
 })
 
 test('a quote or a backslash in the name of the application ends no text, and what no encoding may lack is replaced', async () => {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
 import { Owner, type Hold } from '../../src/index.js'
 import { openPostgres, pgAdapter, type PostgresAdapter, type RemoteHoldfast } from '../../src/postgres.js'
-import { keyOf } from '../../src/postgres/key.js'
+import { halves, keyOf } from '../../src/postgres/key.js'
 import { collectStats } from '../../src/stats.js'
 import { missing } from '../helpers/capabilities.js'
 import { mustStayBlocked } from '../helpers/must-stay-blocked.js'
@@ -121,6 +121,25 @@ test.skipIf(skip)('flush() waits for no lock that is held or handed over here, a
   await ours.flush()
   expect(await isFree(b)).toBe(true)
   ours.releaseAll()
+})
+
+test.skipIf(skip)('flush() knows of what was released while the event loop was owed a turn', async () => {
+  const [ours, name] = [await open(slow()), fresh()]
+  const owner = new Owner('lane')
+  const [hold] = [await ours.acquire(name), await ours.acquire(fresh(), { owner })]
+  const { path: again } = ours.holds()[1] ?? { path: '' }
+  const next = ours.acquire(name, { mode: 'shared' }) // which an exclusive hold is not handed over to
+  for (let entry = 0; entry < 20; entry++) void ours.acquire(again, { owner })
+  await Promise.resolve()
+  hold.release()
+  await ours.flush()
+  const { rows } = await raw.query<{ mode: string }>(
+    `select l.mode from pg_locks l join pg_stat_activity a using (pid) where locktype = 'advisory' and granted
+      and application_name = 'ours' and objid = ${halves(keyOf('test', name).lock).objid}`,
+  )
+  expect(rows.map(({ mode }) => mode)).not.toContain('ExclusiveLock')
+  ;(await next).release()
+  owner.close()
 })
 
 test.skipIf(skip)('flush() does not reject when the session is lost', async () => {

@@ -93,6 +93,44 @@ describe('a wait', () => {
     }
   })
 
+  test('asks for its lock once, however long it lasts', async () => {
+    const { clock, server, wait } = world()
+    await wait('name')
+    for (let beat = 0; beat < 600; beat++) {
+      clock.advance(100)
+      await settle()
+    }
+    expect([server.count(/^execute try_/), server.count(/^execute wait_/)]).toEqual([1, 1])
+    expect(server.connections).toHaveLength(2)
+  })
+
+  test('that goes on although it was canceled, again and again, ends with its connection', async () => {
+    const { clock, server, kernel, wait, cleaned } = world()
+    kernel.drop(await wait('name'))
+    for (let pause = 0; pause < 40; pause++) {
+      clock.advance(10)
+      await settle()
+    }
+    expect(server.connections[1]?.state).toBe('open')
+    clock.advance(200)
+    await settle()
+    expect(server.connections[1]?.state).toBe('destroyed')
+    expect(server.count(/pg_cancel_backend/)).toBeGreaterThan(2)
+    await cleaned('name')
+  })
+
+  test('that begins with a try that an administrator cancels begins again', async () => {
+    const { clock, server, kernel, settled, request } = world()
+    server.next(/^execute try_/, CANCELED)
+    server.next(/^execute unlock_/, NOT_DONE, NOT_DONE)
+    const lease = await request('name')
+    expect(settled).toEqual([])
+    clock.advance(50)
+    await settle()
+    expect(settled).toEqual([lease])
+    expect(kernel.claim(lease).kind).toBe('granted')
+  })
+
   test('that stands in line is given up without a word to the server, and keeps no session from the next', async () => {
     const { server, kernel, wait, cleaned } = world()
     for (const name of ['a', 'b', 'c', 'd']) await wait(name)

@@ -55,3 +55,24 @@ test.skipIf(skip)('one connection keeps ten thousand locks', { timeout: 300_000 
   expect(remote.releaseAll()).toBe(KEYS)
   await until('all are free', async () => (await server.locks()) === 0)
 })
+
+test.skipIf(skip)('a thousand waits share four connections, and each is granted', { timeout: 120_000 }, async () => {
+  const application = 'waits'
+  const ours = await openPostgres({ connection: server.url, namespace: 'many', application })
+  onTestFinished(() => ours.close())
+  const theirs = await openPostgres({ connection: server.url, namespace: 'many' })
+  onTestFinished(() => theirs.close())
+  const names = Array.from({ length: 1000 }, (_, index) => `key-${index}`)
+  const set = await theirs.acquireAll(names)
+  const waits = names.map((name) => ours.acquire(name, { timeout: Infinity }))
+  const sessions = (): Promise<object[]> =>
+    server.query(`select 1 from pg_stat_activity where application_name = '${application}'`)
+  await until('all wait that may', async () => (await sessions()).length === 5)
+  set.release()
+  const holds = await Promise.all(waits)
+  expect(holds.every(({ held }) => held)).toBe(true)
+  expect(await sessions()).toHaveLength(5)
+  expect(ours.releaseAll()).toBe(1000)
+  await Promise.all([ours.flush(), theirs.flush()])
+  expect(await server.locks()).toBe(0)
+})
