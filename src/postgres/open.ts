@@ -86,6 +86,7 @@ function adapterOf(adapter: unknown, connection: unknown): PostgresAdapter {
     if (!isAdapter(adapter)) throw invalidType('options.adapter', 'an object with a function connect()', adapter)
     return adapter
   }
+  if (connection instanceof URL) return pgAdapter(connection.href) // whose own properties say nothing
   if (typeof connection !== 'string' && (typeof connection !== 'object' || connection === null)) {
     throw invalidType('options.connection', 'a connection string, or options of pg', connection)
   }

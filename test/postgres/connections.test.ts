@@ -47,9 +47,10 @@ async function encrypt(server: PostgresServer): Promise<void> {
   await server.query(`select pg_reload_conf()`)
 }
 
-async function useLocks(adapter: PostgresAdapter): Promise<void> {
+async function useLocks(where: PostgresAdapter | { connection: URL }): Promise<void> {
+  const server = 'connection' in where ? where : { adapter: where }
   const [ours, theirs] = await Promise.all(
-    [1, 2].map(() => openPostgres({ adapter, namespace: 'test', application: 'here' })),
+    [1, 2].map(() => openPostgres({ ...server, namespace: 'test', application: 'here' })),
   )
   if (ours === undefined || theirs === undefined) throw new Error('not opened')
   onTestFinished(() => ours.close())
@@ -64,6 +65,10 @@ async function useLocks(adapter: PostgresAdapter): Promise<void> {
 describe.skipIf(skip)('by a socket of the same host', () => {
   test('with pg', async () => {
     await useLocks(pgAdapter({ host: server.folder, port: server.port, user: 'holdfast', database: 'postgres' }))
+  })
+
+  test('with pg, by a URL that is no text', async () => {
+    await useLocks({ connection: new URL(server.url) })
   })
 
   test('with postgres.js', async () => {
