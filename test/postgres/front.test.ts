@@ -138,6 +138,39 @@ test('an inspection that the server refuses names the lock and keeps the cause',
   await expect(remote.inspect('name')).rejects.toMatchObject(refused)
 })
 
+test('a failure without a message is told by its code, or by its name', async () => {
+  const silent = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }) // of a host with several addresses
+  for (const [cause, told] of [
+    [silent, 'failed: ECONNREFUSED'],
+    [new AggregateError([]), 'failed: AggregateError'],
+    ['no error', 'failed: no error'],
+  ] as const) {
+    const server = new ScriptedServer()
+    server.unreachable.push(cause as Error)
+    const error: unknown = await openPostgres({ adapter: server, namespace: 'test' }).catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'ERR_LOCK_DATABASE', cause, message: expect.stringContaining(told) as string })
+  }
+})
+
+test('after close() everything is refused, but for what asks and ends nothing', async () => {
+  const { remote } = await open()
+  await remote.close()
+  const refused = { code: 'ERR_LOCK_DATABASE' }
+  await expect(remote.acquire('name')).rejects.toMatchObject({
+    ...refused,
+    path: 'name',
+    lockfile: 'postgres:test:name',
+  })
+  await expect(remote.acquire('name', { timeout: 0 })).rejects.toMatchObject(refused)
+  await expect(remote.tryAcquire('name')).rejects.toMatchObject(refused)
+  await expect(remote.acquireAll(['a', 'b'])).rejects.toMatchObject(refused)
+  await expect(remote.withLock('name', () => 1)).rejects.toMatchObject(refused)
+  await expect(remote.inspect('name')).rejects.toMatchObject(refused)
+  expect([remote.holds(), remote.releaseAll()]).toEqual([[], 0])
+  await remote.flush()
+  await remote.close()
+})
+
 test('the end of an async scope ends the holds, and closes', async () => {
   const { server, remote } = await open()
   const hold = await remote.acquire('name')
