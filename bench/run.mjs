@@ -30,11 +30,16 @@ import * as row17 from './rows/17-session-lock.mjs'
 import * as row18 from './rows/18-shared-transcript.mjs'
 import * as row19 from './rows/19-command.mjs'
 import * as row20 from './rows/20-proper-lockfile.mjs'
+import * as row21 from './rows/21-remote-acquire.mjs'
+import * as row22 from './rows/22-remote-hand-over.mjs'
+import * as row23 from './rows/23-remote-killed.mjs'
+import * as row24 from './rows/24-remote-partition.mjs'
 
 const LOCKS = [row1, row2, row3, row4, row5, row6, row7, row8, row9, row10, row11, row12, row19, row20]
 const WRITERS = [...row13.rows, ...row14.rows, row15, row16, row17, row18]
-const ROWS = [...LOCKS, ...WRITERS]
-const GROUPS = { locks: LOCKS, writer: WRITERS }
+const REMOTE = [row21, row22, row23, row24]
+const ROWS = [...LOCKS, ...WRITERS, ...REMOTE]
+const GROUPS = { locks: LOCKS, writer: WRITERS, remote: REMOTE }
 const COMMAND = 'npm run bench'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })

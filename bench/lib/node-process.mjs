@@ -7,10 +7,13 @@ export class NodeProcess {
   #child
   #answer
 
-  /** `fixture` is a file of bench/fixtures; it calls serve() from fixtures/serve.mjs. */
-  static async start(fixture, args = [], execArgv = []) {
+  /** `fixture` is a file of bench/fixtures; it calls serve() from fixtures/serve.mjs. `options` are those of fork(). */
+  static async start(fixture, args = [], options = {}) {
     const process = new NodeProcess()
-    process.#child = fork(join(import.meta.dirname, '..', 'fixtures', fixture), args.map(String), { execArgv })
+    process.#child = fork(join(import.meta.dirname, '..', 'fixtures', fixture), args.map(String), {
+      execArgv: [],
+      ...options,
+    })
     process.#child.on('message', (message) => process.#answer(message))
     process.#child.on('exit', () => process.#answer?.({ error: `${fixture} has ended` }))
     try {

@@ -16,7 +16,7 @@ export async function measure({ folder, quick }) {
   try {
     await holder.ask('hold', paths)
     for (let run = 0; run < (quick ? 3 : 5); run++) {
-      const waiter = await NodeProcess.start('blocked.mjs', [warmUp], ['--expose-gc'])
+      const waiter = await NodeProcess.start('blocked.mjs', [warmUp], { execArgv: ['--expose-gc'] })
       samples.push(await waiter.ask('memory', paths))
       await waiter.kill()
     }

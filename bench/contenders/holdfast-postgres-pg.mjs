@@ -1,0 +1,3 @@
+import { remoteContender } from '../lib/remote-contender.mjs'
+
+export default (connection) => remoteContender({ connection })
