@@ -28,6 +28,8 @@ export class Claim {
   seeking = false
   /** While it goes over to another session. */
   moving: Promise<unknown> | null = null
+  /** The holder session has been asked to let go of it, before whatever it is asked from now on. */
+  leaving: Session | null = null
   /** Makes whatever it waits for stop, sooner or later. */
   interrupt: (() => void) | null = null
   /** Nothing is left of it. */

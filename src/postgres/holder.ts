@@ -2,7 +2,11 @@
 // taken or let go of in a few round trips; and the server, which looks through all locks of a session at the end of each of its
 // statements, does that a few times.
 //
-// Requests that are there at one time are for different keys: a claim begins when those before it on its key are done.
+// What is to be let go of goes out first, and is told first. So a lock may be asked for anew as soon as it is to be let go of:
+// nothing is asked for that the session still has. Otherwise requests that are there at one time are for different keys.
+//
+// A release waits until its caller awaits something. Who asks for a lock before that, the same one or another, costs one round
+// trip with it instead of two.
 import type { Mode } from '../kernel/kernel.js'
 import { wasCanceled } from './errors.js'
 import type { Key } from './key.js'
@@ -11,10 +15,12 @@ import * as statements from './statements.js'
 
 /** In one statement. */
 const MOST = 500
+const NOT_HELD = 'a lock that was held was not'
 
 interface Request {
   readonly key: Key
   readonly mode: Mode
+  readonly isWanted: () => boolean
   readonly resolve: (answer: string | null) => void
   readonly reject: (error: unknown) => void
 }
@@ -29,64 +35,116 @@ export class Holder {
     this.session = session
   }
 
-  /** Through the turnstile without stopping. The fence that came with the grant, or null. When it fails, nothing is left of it. */
-  attempt(key: Key, mode: Mode): Promise<string | null> {
-    return this.ask(this.tries, key, mode)
-  }
-
-  /** Resolves when the lock is let go of, or the session has ended. */
-  async unlock(key: Key, mode: Mode): Promise<void> {
-    await this.ask(this.unlocks, key, mode)
-  }
-
-  private ask(queue: Request[], key: Key, mode: Mode): Promise<string | null> {
+  /**
+   * Through the turnstile without stopping. The fence that came with the grant, or null: also when it was not wanted any more
+   * before it was its turn. When it fails, nothing is left of it.
+   */
+  attempt(key: Key, mode: Mode, isWanted: () => boolean): Promise<string | null> {
     return new Promise((resolve, reject) => {
-      queue.push({ key, mode, resolve, reject })
-      if (!this.busy) void this.work()
+      this.tries.push({ key, mode, isWanted, resolve, reject })
+      this.work()
     })
   }
 
-  private async work(): Promise<void> {
+  /** Resolves when the lock is let go of, or the session has ended. */
+  unlock(key: Key, mode: Mode): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.unlocks.push({ key, mode, isWanted: () => true, resolve, reject })
+      queueMicrotask(() => this.work())
+    })
+  }
+
+  /** What is on the way of every lock is written with callbacks: an async function more is felt there. */
+  private work(): void {
+    if (this.busy) return
+    const sent = this.send()
+    if (sent === null) return
     this.busy = true
-    for (;;) {
-      const unlocks = together(this.unlocks)
-      const tries = unlocks.length > 0 ? [] : together(this.tries)
-      if (unlocks.length + tries.length === 0) break
-      await this.unlockAll(unlocks)
-      await this.attemptAll(tries)
-    }
-    this.busy = false
+    void sent.then(() => {
+      this.busy = false
+      this.work()
+    })
   }
 
-  private async unlockAll(requests: readonly Request[]): Promise<void> {
-    const [first] = requests
-    if (first === undefined) return
-    try {
-      const keys = requests.map(({ key }) => key)
-      const done = await this.session.ask(statements.unlockEach(this.session, keys, first.mode), 'done')
-      if (done !== 'true') this.session.lose(new Error('a lock that was held was not'))
-    } catch {
-      // How far it came nobody knows. Whatever is let go of by now cannot be let go of once more.
-      for (const { key, mode } of requests) await this.sure(statements.unlock(this.session, key, mode))
+  /** The next statement, until it was answered and whoever asked was told; null where nothing is to be done. */
+  private send(): Promise<void> | null {
+    const unlocks = together(this.unlocks)
+    if (unlocks.length > 0) {
+      const unlock = this.unlocks.length === 0 ? onlyExclusive(unlocks) : null
+      const attempt = unlock === null ? null : this.takeOnlyTry()
+      return unlock !== null && attempt !== null ? this.exchange(unlock, attempt) : this.unlockAll(unlocks)
     }
-    for (const { resolve } of requests) resolve(null)
+    while (this.tries.length > 0) {
+      const tries = together(this.tries).filter(stillWanted)
+      if (tries.length > 0) return this.attemptAll(tries)
+    }
+    return null
   }
 
-  private async attemptAll(requests: readonly Request[]): Promise<void> {
-    const [first] = requests
-    if (first === undefined) return
-    try {
-      const keys = requests.map(({ key }) => key)
-      const rows = await this.session.query(statements.attemptEach(this.session, keys, first.mode))
-      for (const [index, { resolve }] of requests.entries()) {
-        const fence = rows[index]?.['fence']
-        resolve(typeof fence === 'string' ? fence : null)
-      }
-    } catch (error) {
-      for (const request of requests) await this.cleanUp(request)
-      if (requests.length > 1) for (const request of requests) await this.attemptAll([request])
-      else first.reject(error)
+  private takeOnlyTry(): Request | null {
+    const attempt = onlyExclusive(this.tries)
+    if (attempt === null) return null
+    this.tries.pop()
+    return stillWanted(attempt) ? attempt : null
+  }
+
+  /** Both in one statement, in this order. */
+  private exchange(unlock: Request, attempt: Request): Promise<void> {
+    return this.session.ask(statements.exchange(this.session, unlock.key, attempt.key), 'fence').then(
+      (answer) => {
+        const done = answer !== statements.NOT_HELD
+        if (!done) this.session.lose(new Error(NOT_HELD))
+        unlock.resolve(null)
+        if (!done) return this.attemptAll([attempt]) // it was not made, and is told that the session is over
+        attempt.resolve(answer)
+        return
+      },
+      async (error: unknown) => {
+        await this.cleanUp(attempt)
+        await this.unlockSurely(unlock)
+        unlock.resolve(null)
+        attempt.reject(error)
+      },
+    )
+  }
+
+  private unlockAll(requests: readonly Request[]): Promise<void> {
+    const keys = requests.map(({ key }) => key)
+    const tell = (): void => {
+      for (const { resolve } of requests) resolve(null)
     }
+    return this.session.ask(statements.unlockEach(this.session, keys, modeOf(requests)), 'done').then(
+      (done) => {
+        if (done !== 'true') this.session.lose(new Error(NOT_HELD))
+        tell()
+      },
+      async () => {
+        for (const request of requests) await this.unlockSurely(request)
+        tell()
+      },
+    )
+  }
+
+  private attemptAll(requests: readonly Request[]): Promise<void> {
+    const keys = requests.map(({ key }) => key)
+    return this.session.query(statements.attemptEach(this.session, keys, modeOf(requests))).then(
+      (rows) => {
+        for (const [index, { resolve }] of requests.entries()) {
+          const fence = rows[index]?.['fence']
+          resolve(typeof fence === 'string' ? fence : null)
+        }
+      },
+      async (error: unknown) => {
+        for (const request of requests) await this.cleanUp(request)
+        if (requests.length > 1) for (const request of requests) await this.attemptAll([request])
+        else for (const { reject } of requests) reject(error)
+      },
+    )
+  }
+
+  /** After a statement that failed: how far it came nobody knows. What is let go of by now cannot be let go of once more. */
+  private async unlockSurely({ key, mode }: Request): Promise<void> {
+    await this.sure(statements.unlock(this.session, key, mode))
   }
 
   /** After a try that failed: nobody knows how far it came. */
@@ -110,6 +168,20 @@ export class Holder {
       }
     }
   }
+}
+
+function modeOf([first]: readonly Request[]): Mode {
+  return first?.mode ?? 'exclusive'
+}
+
+function stillWanted({ isWanted, resolve }: Request): boolean {
+  const wanted = isWanted()
+  if (!wanted) resolve(null)
+  return wanted
+}
+
+function onlyExclusive([first, second]: readonly Request[]): Request | null {
+  return first?.mode === 'exclusive' && second === undefined ? first : null
 }
 
 /** Takes out the first, and those after it that are of one mode with it. */

@@ -24,6 +24,28 @@ export function keyOf(namespace: string, name: string): Key {
   }
 }
 
+/** As many as are remembered at most, of names that were used lately. */
+const MOST = 1000
+
+/** keyOf() for one namespace, which remembers: to make a key takes longer than all else that is done for a lock here. */
+export class Keys {
+  private readonly namespace: string
+  private readonly known = new Map<string, Key>()
+
+  constructor(namespace: string) {
+    this.namespace = namespace
+  }
+
+  of(name: string): Key {
+    const known = this.known.get(name)
+    if (known !== undefined) return known
+    const key = keyOf(this.namespace, name)
+    if (this.known.size >= MOST) this.known.clear()
+    this.known.set(name, key)
+    return key
+  }
+}
+
 /** How the database shows such a number in pg_locks: two halves without sign. */
 export function halves(lock: string): { classid: number; objid: number } {
   const bits = BigInt.asUintN(64, BigInt(lock))

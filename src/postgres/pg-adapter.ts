@@ -52,8 +52,8 @@ class PgConnection implements PostgresConnection {
     this.processId = client.processID ?? 0
   }
 
-  async query(text: string): Promise<readonly Row[]> {
-    return (await this.client.query(text)).rows
+  query(text: string): Promise<readonly Row[]> {
+    return this.client.query(text).then(({ rows }) => rows)
   }
 
   end(): Promise<void> {

@@ -12,7 +12,7 @@ import type { Row } from './adapter.js'
 import { Claim, lastOf, leftBy, unlessEnded } from './claim.js'
 import { Desk } from './desk.js'
 import { databaseError, mayPass } from './errors.js'
-import { keyOf, type Key } from './key.js'
+import { Keys, type Key } from './key.js'
 import { PreparedTries, type Claims } from './prepared-tries.js'
 import type { Session } from './session.js'
 import type { Sessions } from './sessions.js'
@@ -42,6 +42,7 @@ export class PostgresKernel implements Kernel, Front, Claims {
   onLost: (lease: Lease, cause: unknown) => void = () => {}
   readonly namespace: string
   private readonly heartbeat: Heartbeat
+  private readonly keys: Keys
   private readonly sessions: Sessions
   private readonly room: WaitingRoom
   private readonly desk: Desk
@@ -56,6 +57,7 @@ export class PostgresKernel implements Kernel, Front, Claims {
 
   constructor(namespace: string, heartbeat: Heartbeat, sessions: Sessions) {
     this.namespace = namespace
+    this.keys = new Keys(namespace)
     this.heartbeat = heartbeat
     this.sessions = sessions
     this.room = new WaitingRoom(sessions, this)
@@ -228,7 +230,7 @@ export class PostgresKernel implements Kernel, Front, Claims {
   }
 
   private keyOf({ target }: LockTarget): Key {
-    return keyOf(this.namespace, target)
+    return this.keys.of(target)
   }
 
   private usableKey(file: LockTarget): Key {
@@ -262,7 +264,7 @@ export class PostgresKernel implements Kernel, Front, Claims {
   private async seek(claim: Claim): Promise<void> {
     claim.seeking = true
     try {
-      if (claim.before !== null) await this.turnOf(claim)
+      if (claim.before !== null && !this.mayFollow(claim.before)) await this.turnOf(claim)
       let pause = FIRST_PAUSE
       while (claim.isWanted()) {
         try {
@@ -287,6 +289,11 @@ export class PostgresKernel implements Kernel, Front, Claims {
     }
   }
 
+  /** The holder lets go of that one before it asks for this one. */
+  private mayFollow(before: Claim): boolean {
+    return before.leaving !== null && before.leaving === this.desk.current?.session
+  }
+
   private async rest(claim: Claim, pause: number): Promise<void> {
     if (!claim.isWanted()) return
     await new Promise<void>((resolve) => {
@@ -304,7 +311,8 @@ export class PostgresKernel implements Kernel, Front, Claims {
     // Without a word to the database, however long that takes to answer, for a claim that nobody wants any more.
     const holder = this.desk.current ?? (await unlessEnded(claim, this.desk.holder()))
     if (holder === null || !claim.isWanted()) return false
-    const fence = await holder.attempt(claim.key, claim.mode)
+    const fence = await holder.attempt(claim.key, claim.mode, () => claim.isWanted())
+    claim.before = lastOf(claim.before)
     if (fence === null) return false
     claim.fences = this.range(fence)
     claim.attach(holder.session)
@@ -343,7 +351,10 @@ export class PostgresKernel implements Kernel, Front, Claims {
   private async giveBack(claim: Claim): Promise<void> {
     if (claim.moving !== null) await claim.moving
     if (this.room.has(claim)) await this.room.giveBack(claim)
-    else if (claim.session?.over === false) await this.desk.current?.unlock(claim.key, claim.mode)
+    else if (claim.session?.over === false) {
+      claim.leaving = claim.session
+      await this.desk.current?.unlock(claim.key, claim.mode)
+    }
     this.finish(claim)
   }
 

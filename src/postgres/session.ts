@@ -120,9 +120,11 @@ export class Session implements Identity, Prepared {
   }
 
   /** The same for one row of one column. */
-  async ask(text: string, column: string): Promise<string | null> {
-    const value = (await this.query(text))[0]?.[column]
-    return typeof value === 'string' ? value : null
+  ask(text: string, column: string): Promise<string | null> {
+    return this.query(text).then(([row]) => {
+      const value = row?.[column]
+      return typeof value === 'string' ? value : null
+    })
   }
 
   /** One statement more, whatever was asked: it proves that the session lives. */

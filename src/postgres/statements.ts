@@ -7,6 +7,9 @@ import { halves, type Key } from './key.js'
 /** Numbers that one grant may give to its holders. */
 export const FENCES_A_GRANT = 16
 
+/** What exchange() answers when the first lock was not held, and nothing was done. */
+export const NOT_HELD = 'not held'
+
 /** A session, as far as its statements go. */
 export interface Prepared {
   /** Part of the names of its prepared statements. */
@@ -45,6 +48,8 @@ export function preparations({ token }: Prepared, sequence: number): string[] {
       `prepare try_${mode}_${token}(bigint, bigint) as select ${passing('$1', '$2')} as fence`,
       `prepare try_each_${mode}_${token}(bigint[], bigint[]) as select ${passing('lock', 'turnstile')} as fence
          from unnest($1, $2) as wanted(lock, turnstile)`,
+      `prepare try_instead_${mode}_${token}(bigint, bigint, bigint) as select
+         case when ${unlock}($3) then ${passing('$1', '$2')} else '${NOT_HELD}' end as fence`,
       `prepare wait_${mode}_${token}(bigint, bigint) as select (case
          when ${lock}($2) is null then null
          when ${lock}($1) is null then null
@@ -64,6 +69,11 @@ export function attemptEach({ token }: Prepared, keys: readonly Key[], mode: Mod
   const [locks, turnstiles] = [keys.map(({ lock }) => lock), keys.map(({ turnstile }) => turnstile)]
   if (keys.length === 1) return `execute try_${mode}_${token}(${locks.join()}, ${turnstiles.join()})`
   return `execute try_each_${mode}_${token}('{${locks.join()}}', '{${turnstiles.join()}}')`
+}
+
+/** Lets go of one lock that is held exclusively, then goes through the turnstile of another one, or the same, without stopping. */
+export function exchange({ token }: Prepared, held: Key, { lock, turnstile }: Key): string {
+  return `execute try_instead_exclusive_${token}(${lock}, ${turnstile}, ${held.lock})`
 }
 
 /** Waits in the turnstile, then for the lock, and keeps both. */

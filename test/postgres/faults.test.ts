@@ -58,6 +58,18 @@ const operations: Record<string, { statements: RegExp; run: (attempt: Attempt) =
       hold.release()
     },
   },
+  'a lock that is let go of and asked for in one turn, the same and another one': {
+    statements: ALL,
+    async run({ ours, name, check }) {
+      let hold = await ours.acquire(name)
+      for (const next of [name, `${name} other`]) {
+        hold.release()
+        hold = await ours.acquire(next)
+        await check(hold)
+      }
+      hold.release()
+    },
+  },
   'a try': {
     statements: ALL,
     async run({ ours, name, check }) {

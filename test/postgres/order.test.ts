@@ -96,3 +96,35 @@ test.skipIf(skip)('a lock is asked for again when the server has answered that i
     await until('all is let go of', async () => (await server.locks()) === 0)
   }
 })
+
+test.skipIf(skip)(
+  'a lock that is asked for in the turn in which it, or another one, is let go of costs one statement with that',
+  async () => {
+    const { ours, log } = await world(/^never/)
+    let hold = await ours.acquire('one')
+    for (const name of ['one', 'two', 'one']) {
+      log.length = 0
+      hold.release()
+      hold = await ours.acquire(name)
+      expect(log).toEqual(['sent try_instead_exclusive', 'answered try_instead_exclusive'])
+      expect(await server.locks()).toBe(1)
+    }
+    hold.release()
+  },
+)
+
+test.skipIf(skip)('who waits is not overtaken by who lets go and asks again in one turn', async () => {
+  const { ours, theirs } = await world(/^never/)
+  let hold = await ours.acquire('turns')
+  for (let round = 0; round < 3; round++) {
+    const waiting = theirs.acquire('turns')
+    await until('they wait', async () => (await ours.inspect('turns')).waiting === 1)
+    hold.release()
+    const again = ours.acquire('turns')
+    const theirHold = await waiting
+    await mustStayBlocked(again)
+    theirHold.release()
+    hold = await again
+  }
+  hold.release()
+})

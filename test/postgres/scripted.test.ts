@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 
 import type { Lease, Mode } from '../../src/kernel/kernel.js'
+import type { Row } from '../../src/postgres/adapter.js'
 import { PostgresKernel } from '../../src/postgres/postgres-kernel.js'
 import { RemoteHoldfast } from '../../src/postgres/remote-holdfast.js'
 import { Sessions } from '../../src/postgres/sessions.js'
@@ -182,6 +183,7 @@ describe('a wait', () => {
     kernel.claim(held)
     server.next(/^execute unlock_/, null)
     kernel.release(held)
+    await settle()
     const dropped = [await request('name'), await request('name')]
     const next = await request('name')
     for (const lease of dropped) kernel.drop(lease)
@@ -523,6 +525,51 @@ describe('an unlock that fails', () => {
   test('and fails again ends the session, which frees the lock as well', async () => {
     const server = await release(BROKEN, BROKEN)
     expect(server.connections[0]?.state).toBe('destroyed')
+  })
+})
+
+describe('a lock that is let go of and asked for again in one turn', () => {
+  async function again(...replies: (readonly Row[] | Error)[]) {
+    const at = world()
+    const first = await at.request('name')
+    at.kernel.claim(first)
+    at.server.next(/^execute try_instead_/, ...replies)
+    at.server.next(/^execute unlock_/, FREED, NOT_DONE, NOT_DONE, NOT_DONE) // after a failure: how far it came is not known
+    at.kernel.release(first)
+    const lease = await at.request('name')
+    return { ...at, lease }
+  }
+
+  test('is asked for when the first is let go of, though that takes a second attempt', async () => {
+    const { server, kernel, request } = world()
+    const first = await request('name')
+    kernel.claim(first)
+    server.next(/^execute unlock_/, null, FREED)
+    kernel.release(first)
+    await settle()
+    const lease = await request('name')
+    server.asked(/^execute unlock_/).reject(BROKEN)
+    await settle()
+    const words = server.sent.slice(-3).map(({ text }) => /^execute ([a-z_]+)_/.exec(text)?.[1])
+    expect(words).toEqual(['unlock_exclusive', 'unlock_exclusive', 'try_exclusive'])
+    expect(kernel.claim(lease)).toEqual({ kind: 'granted', lease })
+  })
+
+  test('is let go of, and not asked for once more, when that fails', async () => {
+    const { server, kernel, lease } = await again(BROKEN)
+    const words = server.sent.slice(-5).map(({ text }) => /^execute ([a-z_]+)_/.exec(text)?.[1])
+    const unlock = 'unlock_exclusive'
+    expect(words).toEqual(['try_instead_exclusive', unlock, unlock, 'unlock_shared', unlock])
+    expect(() => kernel.claim(lease)).toThrow(expect.objectContaining({ code: 'ERR_LOCK_DATABASE', cause: BROKEN }))
+  })
+
+  test('is asked for in a new session when the server says that it was not held', async () => {
+    const { clock, server, kernel, lease } = await again([{ fence: 'not held' }])
+    expect(server.connections.map(({ state }) => state)).toEqual(['destroyed'])
+    clock.advance(50)
+    await settle()
+    expect(server.connections).toHaveLength(2)
+    expect(kernel.claim(lease)).toEqual({ kind: 'granted', lease })
   })
 })
 
