@@ -93,6 +93,11 @@ export class Session implements Identity, Prepared {
     return this.cause === null && ageOf(this.proven, this.clock) < this.heartbeat.bound
   }
 
+  /** It was proven so recently that the next sign of life comes in time. */
+  get fresh(): boolean {
+    return this.cause === null && ageOf(this.proven, this.clock) < this.heartbeat.every
+  }
+
   /** The server is known to have heard of us, or to have reached us, at that moment. */
   prove(moment: Moment): void {
     this.proven = later(this.proven, moment)
@@ -144,11 +149,14 @@ export class Session implements Identity, Prepared {
     timer.cancel()
   }
 
-  /** It is given up, and the connection cut. */
+  /** It is given up, and the connection cut: first everybody is told, for the server frees what was kept as soon as it sees that. */
   lose(cause: unknown): void {
     if (this.cause !== null) return
-    this.connection.destroy()
-    this.close(cause)
+    try {
+      this.close(cause)
+    } finally {
+      this.connection.destroy()
+    }
   }
 
   private close(cause: unknown): void {

@@ -204,3 +204,11 @@ test('a connection that comes when nobody waits for it any more is cut', async (
   await settle()
   expect(wire.destroyed).toBe(true)
 })
+
+test('whoever keeps something in a session is told that it is lost before the connection is cut', async () => {
+  const { wire, session } = await world()
+  const cut: boolean[] = []
+  session.onEnd = () => cut.push(wire.destroyed)
+  session.lose(new Error('enough'))
+  expect([...cut, wire.destroyed]).toEqual([false, true])
+})
