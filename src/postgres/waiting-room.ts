@@ -148,9 +148,9 @@ export class WaitingRoom {
     await Promise.all([...this.all].map((session) => session.end()))
   }
 
-  /** The grant may have been on its way for long. What it proves is that the server had heard the question. */
+  /** What a grant proves is that the server had heard the question, long ago: nothing is kept in a session that is about to be lost. */
   private async win(claim: Claim, session: Session, fence: string): Promise<boolean> {
-    if (!session.alive) await session.beat()
+    if (!session.fresh) await session.beat()
     claim.fences = this.front.range(fence)
     claim.attach(session)
     this.winners.add(claim)

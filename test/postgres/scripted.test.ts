@@ -66,6 +66,24 @@ describe('a wait', () => {
     expect(kernel.claim(lease)).toEqual({ kind: 'granted', lease })
   })
 
+  test('that ends just before its session would be given up is granted for longer than that', async () => {
+    const { clock, server, kernel, lost, wait, grant } = world()
+    const lease = await wait('name')
+    for (const time of [100, 100, 100, 99]) {
+      clock.advance(time)
+      await settle()
+    }
+    await grant()
+    expect(kernel.claim(lease).kind).toBe('granted')
+    for (const time of [1, 1, 98]) {
+      clock.advance(time)
+      await settle()
+    }
+    expect(lost).toEqual([])
+    expect(kernel.alive(lease)).toBe(true)
+    expect(server.connections[1]?.state).toBe('open')
+  })
+
   test('that was given up while its grant was under way gives the lock back', async () => {
     const { server, kernel, settled, wait, grant, cleaned } = world()
     const lease = await wait('name')
