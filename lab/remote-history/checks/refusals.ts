@@ -1,6 +1,8 @@
 // Every request ends as is documented; and the database refuses one, or takes a hold back, only where something was done to it
 // or to the process.
 //
+// A lock on its way between sessions is given up when an administrator cancels that.
+//
 // What is not documented is no code that the lanes know, and was written down as what may not happen.
 import { describe, milliseconds, SECOND, SILENCE, type Thread } from '../../history/history.js'
 import { Violations } from '../../history/checks/violations.js'
@@ -22,7 +24,9 @@ export function refusals({ history, requests, troubles }: RemoteHistory): Violat
   for (const hold of history.holds) {
     const { thread, outcome, signalled } = hold
     if (outcome !== 'connection' || signalled === null) continue
-    if (!hasCause(thread, signalled - AFTERMATH, signalled)) violations.add(() => `lost: ${describe(hold)}`)
+    const canceled = troubles.cancels.some(({ from, to }) => from < signalled && to > signalled - AFTERMATH)
+    if (!canceled && !hasCause(thread, signalled - AFTERMATH, signalled))
+      violations.add(() => `lost: ${describe(hold)}`)
   }
   return violations
 }
