@@ -1,5 +1,6 @@
 // The composition root: an engine behind the seam and a clock become the public functions. Nothing happens before the
 // first call: importing the package loads no addon.
+import { addHolds } from './all-holds.js'
 import { acquireAll, type Acquire } from './coordination/acquire-all.js'
 import { Coordinator } from './coordination/coordinator.js'
 import type { HoldState } from './coordination/hold-state.js'
@@ -35,6 +36,7 @@ export class Holdfast {
   readonly #leaks: Leaks
   readonly #acquire: Acquire
   #opened: Coordinator | undefined
+  #forget: () => void = () => {}
 
   /** `through` is for an engine that has something to do before a request is made, or before its failure is told. */
   constructor(open: () => Kernel, clock: Clock, through: (acquire: Acquire) => Acquire = (acquire) => acquire) {
@@ -90,6 +92,11 @@ export class Holdfast {
     return ended
   }
 
+  /** It holds nothing any more, and never will. */
+  close(): void {
+    this.#forget()
+  }
+
   /** For whoever queues elsewhere before it acquires: the request, checked now. */
   request(path: Path, options: AcquireOptions): Request {
     return acquireRequest(this.#locate, path, options)
@@ -115,7 +122,10 @@ export class Holdfast {
   }
 
   get #coordinator(): Coordinator {
-    this.#opened ??= new Coordinator(this.#open(), this.#clock)
+    if (this.#opened === undefined) {
+      this.#opened = new Coordinator(this.#open(), this.#clock)
+      this.#forget = addHolds(() => this.holds())
+    }
     return this.#opened
   }
 }

@@ -1,8 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The entry point holdfast/stats: what happened to the locks of this thread, in numbers, for those who ask for them.
+import { allHolds } from './all-holds.js'
 import { entries } from './arguments.js'
 import { invalidType, outOfRange } from './errors.js'
-import { holds } from './index.js'
 import { Collector, type Stats } from './stats/collector.js'
 
 export interface StatsOptions {
@@ -16,7 +16,7 @@ export interface StatsOptions {
 export interface StatsCollector extends Disposable {
   /**
    * What is held and waited for now, and what was counted since the beginning or the last reset(). It always agrees with
-   * holds(): before it answers, holds past their deadline are ended.
+   * holds(), that of the package and those of databases: before it answers, holds past their deadline are ended.
    */
   snapshot(): Stats
   /** Counts from 0 again, and forgets all files. */
@@ -33,7 +33,7 @@ const DEFAULT_FILES = 256
  * already is known; requests that wait already are not, until they are granted. Several collectors may count at once.
  */
 export function collectStats(options?: StatsOptions): StatsCollector {
-  const collector = new Collector(holds, filesOf(options))
+  const collector = new Collector(allHolds, filesOf(options))
   const stop = (): void => collector.stop()
   return {
     snapshot: () => collector.stats,

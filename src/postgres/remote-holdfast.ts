@@ -119,6 +119,7 @@ export class RemoteHoldfast implements AsyncDisposable {
     const closed = this.#kernel.close()
     this.#holdfast.releaseAll(reason)
     await closed
+    this.#holdfast.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

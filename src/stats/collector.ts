@@ -8,7 +8,7 @@ import { COARSE, FINE } from './times.js'
 
 /** What is, beside what was counted. */
 interface Now {
-  /** How many holds last, by holds(). */
+  /** How many holds last, by every holds(). */
   readonly held: number
   /** How many requests wait, of those made since collecting began. */
   readonly waiting: number
