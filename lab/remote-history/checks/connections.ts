@@ -1,7 +1,7 @@
 // A process has one connection and at most four more, at every moment at which somebody looked.
 //
-// The server takes its time to notice that a connection has ended, so what it counts is compared only while nothing is done to
-// the process, and had been done to it for a while. What the process itself has is compared always.
+// The server takes its time to notice that a connection has ended; and an attempt to connect that was given up, because nobody
+// answered in time, goes on until somebody does. So they are counted while nothing is done to the process, and was for a while.
 import { SECOND } from '../../history/history.js'
 import { Violations } from '../../history/checks/violations.js'
 import type { RemoteHistory } from '../reading.js'
@@ -13,14 +13,16 @@ export function connections({ plan, history, troubles, samples }: RemoteHistory)
   const aftermath = plan.heartbeat.server * 1e6 + 5 * SECOND
   const silences = new Map(history.threads.map(({ process, silences }) => [process, silences]))
   for (const { from, to, sessions, sockets } of samples) {
-    for (const [process, count] of Object.entries(sockets)) {
-      if (count > MOST) violations.add(() => `process ${process} has ${count}`)
-    }
-    for (const [process, count] of Object.entries(sessions)) {
-      const number = Number(process)
-      if (count <= MOST || troubles.concerns(number, from - aftermath, to)) continue
-      if (silences.get(number)?.some((silence) => silence.from < to && silence.to > from - aftermath) === true) continue
-      violations.add(() => `the server knows ${count} of process ${process}`)
+    const calm = (process: number): boolean =>
+      !troubles.concerns(process, from - aftermath, to) &&
+      silences.get(process)?.some((silence) => silence.from < to && silence.to > from - aftermath) !== true
+    for (const [who, counts] of [
+      ['the server knows', sessions],
+      ['it has', sockets],
+    ] as const) {
+      for (const [process, count] of Object.entries(counts)) {
+        if (count > MOST && calm(Number(process))) violations.add(() => `of process ${process} ${who} ${count}`)
+      }
     }
   }
   return violations

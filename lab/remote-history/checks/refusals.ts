@@ -1,7 +1,7 @@
 // Every request ends as is documented; and the database refuses one, or takes a hold back, only where something was done to it
 // or to the process.
 //
-// A lock on its way between sessions is given up when an administrator cancels that.
+// A try that an administrator cancels fails; and a lock on its way between sessions is given up when that is canceled.
 //
 // What is not documented is no code that the lanes know, and was written down as what may not happen.
 import { describe, milliseconds, SECOND, SILENCE, type Thread } from '../../history/history.js'
@@ -15,6 +15,7 @@ export function refusals({ history, requests, troubles }: RemoteHistory): Violat
   const violations = new Violations('nothing is refused by the database, or lost, without a cause')
   const hasCause = (thread: Thread, from: number, to: number): boolean =>
     troubles.concerns(thread.process, from, to) ||
+    troubles.cancels.some((storm) => storm.from < to && storm.to + SILENCE > from) ||
     thread.silences.some((silence) => silence.from < to && silence.to + SILENCE > from)
   for (const { thread, asked, answered, refused } of requests) {
     if (refused !== 'database' && refused !== 'connection') continue
@@ -24,9 +25,7 @@ export function refusals({ history, requests, troubles }: RemoteHistory): Violat
   for (const hold of history.holds) {
     const { thread, outcome, signalled } = hold
     if (outcome !== 'connection' || signalled === null) continue
-    const canceled = troubles.cancels.some(({ from, to }) => from < signalled && to > signalled - AFTERMATH)
-    if (!canceled && !hasCause(thread, signalled - AFTERMATH, signalled))
-      violations.add(() => `lost: ${describe(hold)}`)
+    if (!hasCause(thread, signalled - AFTERMATH, signalled)) violations.add(() => `lost: ${describe(hold)}`)
   }
   return violations
 }
