@@ -7,9 +7,13 @@ const FORBIDDEN = '42501'
 const UNKNOWN_STATEMENT = '26000'
 const EXISTS_ALREADY = new Set(['23505', '42P07', '42710'])
 
-/** What a server says, and the system, while one starts or stops; and what it says when an administrator cancels a statement. */
+/**
+ * What a server says, and the system, while one starts or stops; when it has no room for another connection, where sessions that
+ * were cut off may be what fills it; and when an administrator cancels a statement.
+ */
 const PASSING = new Set([
   CANCELED,
+  '53300',
   '57P01',
   '57P02',
   '57P03',
