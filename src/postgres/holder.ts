@@ -127,7 +127,7 @@ export class Holder {
 
   private attemptAll(requests: readonly Request[]): Promise<void> {
     const keys = requests.map(({ key }) => key)
-    return this.session.query(statements.attemptEach(this.session, keys, modeOf(requests))).then(
+    return this.session.rows(statements.attemptEach(this.session, keys, modeOf(requests)), keys.length).then(
       (rows) => {
         for (const [index, { resolve }] of requests.entries()) {
           const fence = rows[index]?.['fence']

@@ -5,7 +5,7 @@ import { connect as connectSocket, type Socket } from 'node:net'
 
 import type { PostgresAdapter, PostgresConnection, Row } from './adapter.js'
 
-interface Result extends Iterable<Row> {
+interface Result extends Iterable<Row | undefined> {
   readonly state?: { readonly pid?: number }
 }
 
@@ -93,7 +93,9 @@ class PostgresJsConnection implements PostgresConnection {
 
   async query(text: string): Promise<readonly Row[]> {
     if (this.isOver()) throw new Error('the connection has ended')
-    return [...(await this.reserved.unsafe(text))]
+    const rows = [...(await this.reserved.unsafe(text))]
+    // After a statement that failed behind its first row, those of the next one come after holes.
+    return rows.filter((row) => row !== undefined)
   }
 
   end(): Promise<void> {

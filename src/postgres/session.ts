@@ -124,9 +124,18 @@ export class Session implements Identity, Prepared {
     })
   }
 
+  /** The same of a statement that has so many rows. With any other number of them nobody knows what was done: the session is given up. */
+  rows(text: string, count: number): Promise<readonly Row[]> {
+    return this.query(text).then((rows) => {
+      if (rows.length === count) return rows
+      this.lose(new Error(`${rows.length} rows were answered instead of ${count}`))
+      throw this.cause ?? new Disconnected(undefined)
+    })
+  }
+
   /** The same for one row of one column. */
   ask(text: string, column: string): Promise<string | null> {
-    return this.query(text).then(([row]) => {
+    return this.rows(text, 1).then(([row]) => {
       const value = row?.[column]
       return typeof value === 'string' ? value : null
     })

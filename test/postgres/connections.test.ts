@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 
 import { openPostgres, pgAdapter, postgresJsAdapter, type PostgresAdapter } from '../../src/postgres.js'
 import { missing, program } from '../helpers/capabilities.js'
+import { adapters } from './adapters.js'
 import { PostgresServer, postgresServer } from './server.js'
 
 const openssl = program('openssl')
@@ -96,6 +97,17 @@ describe.skipIf(skip || missing(openssl))('encrypted', () => {
     await useLocks(adapter)
     expect(await encrypted()).toEqual([{ ssl: true }])
     await cutOne(adapter)
+  })
+})
+
+describe.skipIf(skip).each(adapters)('with $name', ({ adapter }) => {
+  test('a statement that fails behind its first row leaves the rows of the next ones as they are', async () => {
+    const connection = await adapter(server.url).connect(() => {})
+    onTestFinished(() => connection.end())
+    const failing = 'select 1 / (3 - number) from generate_series(1, 5) as number'
+    await expect(connection.query(failing)).rejects.toMatchObject({ code: '22012' })
+    expect(await connection.query(`select 'one' as text`)).toEqual([{ text: 'one' }])
+    expect(await connection.query(`values ('one'), ('two')`)).toEqual([{ column1: 'one' }, { column1: 'two' }])
   })
 })
 

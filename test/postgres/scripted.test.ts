@@ -177,8 +177,8 @@ describe('a wait', () => {
 
   test('stands in line where the server refuses another session, and fails where there is none', async () => {
     const { server, kernel, settled, wait, grant } = world()
-    const [first, full] = [await wait('first'), refusal('53300')]
-    server.unreachable.push(full)
+    const first = await wait('first')
+    server.unreachable.push(refusal('53300'))
     await wait('second')
     expect(server.connections).toHaveLength(2)
     expect(settled).toEqual([])
@@ -189,9 +189,11 @@ describe('a wait', () => {
 
     const other = world()
     await other.kernel.holder()
-    other.server.unreachable.push(full)
+    const forbidden = refusal('28P01')
+    other.server.unreachable.push(forbidden)
     const lease = await other.wait('name')
-    expect(() => other.kernel.claim(lease)).toThrow(expect.objectContaining({ code: 'ERR_LOCK_DATABASE', cause: full }))
+    const failure = { code: 'ERR_LOCK_DATABASE', cause: forbidden }
+    expect(() => other.kernel.claim(lease)).toThrow(expect.objectContaining(failure))
     expect(kernel.claim(first).kind).toBe('granted')
   })
 
@@ -439,6 +441,20 @@ test('a lock that may have been taken twice while it moved is let go of there', 
     expect(lost).toEqual(isLost ? [lease] : [])
     expect(kernel.alive(lease)).toBe(!isLost)
   }
+})
+
+describe('a try', () => {
+  test('that is answered without a row is made anew in another session, for it may have been granted', async () => {
+    const { clock, server, kernel, settled, request } = world()
+    await kernel.holder()
+    server.next(/^execute try_/, [])
+    const lease = await request('name')
+    expect(server.connections[0]?.state).toBe('destroyed')
+    clock.advance(100)
+    await settle()
+    expect(settled).toEqual([lease])
+    expect(server.sent.filter(({ text }) => text.startsWith('execute try_')).map(({ pid }) => pid)).toEqual([1, 2])
+  })
 })
 
 describe('a grant', () => {

@@ -18,8 +18,13 @@ class Wire implements PostgresConnection {
     return new Promise((resolve, reject) => (this.waiting = { resolve, reject }))
   }
 
-  async answer(row: Row = { pid: '7' }): Promise<void> {
-    this.waiting?.resolve([row])
+  async answer(...rows: Row[]): Promise<void> {
+    this.waiting?.resolve(rows.length === 0 ? [{ pid: '7' }] : rows)
+    await settle()
+  }
+
+  async answerNothing(): Promise<void> {
+    this.waiting?.resolve([])
     await settle()
   }
 
@@ -211,4 +216,16 @@ test('whoever keeps something in a session is told that it is lost before the co
   session.onEnd = () => cut.push(wire.destroyed)
   session.lose(new Error('enough'))
   expect([...cut, wire.destroyed]).toEqual([false, true])
+})
+
+test('a session of which a statement is answered with too few or too many rows is given up', async () => {
+  const [few, many] = [await world(), await world()]
+  const failed = [few.session.ask('one', 'pid'), many.session.rows('two', 2)].map((asked) =>
+    expect(asked).rejects.toThrow('rows'),
+  )
+  await few.wire.answerNothing()
+  await many.wire.answer({ pid: '7' }, { pid: '7' }, { pid: '7' })
+  await Promise.all(failed)
+  expect([few.session.over, many.session.over]).toEqual([true, true])
+  expect([few.wire.destroyed, many.wire.destroyed]).toEqual([true, true])
 })
