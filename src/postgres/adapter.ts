@@ -24,7 +24,8 @@ export interface PostgresConnection {
 export interface PostgresAdapter {
   /**
    * Opens one connection, directly to the server. `ended` is called once when a connection that was opened has ended,
-   * whoever ended it and however. Reconnecting is not its business.
+   * whoever ended it and however. Reconnecting is not its business. `signal` aborts when an attempt has taken too long: what there
+   * is of the connection is to be cut then.
    */
-  connect(ended: (cause: unknown) => void): Promise<PostgresConnection>
+  connect(ended: (cause: unknown) => void, signal: AbortSignal): Promise<PostgresConnection>
 }

@@ -9,7 +9,7 @@ export type PgOptions = string | object
 export function pgAdapter(options: PgOptions): PostgresAdapter {
   const config = typeof options === 'string' ? { connectionString: options } : options
   return {
-    async connect(ended) {
+    async connect(ended, signal) {
       const { default: pg } = await import('pg')
       // Of our own, so that it can be cut: pg's end() says goodbye, and waits for an answer.
       const socket = new Socket()
@@ -22,12 +22,17 @@ export function pgAdapter(options: PgOptions): PostgresAdapter {
       }
       client.on('error', end)
       client.on('end', () => end(new Error('the connection was closed')))
+      const cut = (): void => void socket.destroy()
+      signal.addEventListener('abort', cut)
       try {
+        signal.throwIfAborted()
         await client.connect()
       } catch (error) {
         over = true
-        socket.destroy()
+        cut()
         throw error
+      } finally {
+        signal.removeEventListener('abort', cut)
       }
       return new PgConnection(client, socket)
     },

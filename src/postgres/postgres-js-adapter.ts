@@ -31,7 +31,7 @@ export function postgresJsAdapter(
   options: object = {},
 ): PostgresAdapter {
   return {
-    async connect(ended) {
+    async connect(ended, signal) {
       let socket: Socket | undefined
       let over = false
       const end = (cause: unknown): void => {
@@ -50,7 +50,7 @@ export function postgresJsAdapter(
           onnotice: () => {},
           onclose: () => end(new Error('the connection was closed')),
           socket: async (target: Target) => {
-            socket = await opened(target)
+            socket = await opened(target, signal)
             socket.on('error', end)
             return socket
           },
@@ -113,11 +113,12 @@ function isSql(value: object): value is Sql {
 }
 
 /** The first host that answers. */
-async function opened({ path, host, port }: Target): Promise<Socket> {
+async function opened({ path, host, port }: Target, signal: AbortSignal): Promise<Socket> {
   let failure: unknown
   for (const [index, name] of (typeof path === 'string' ? [path] : host).entries()) {
     try {
-      const socket = typeof path === 'string' ? connectSocket(path) : connectSocket(port[index] ?? 5432, name)
+      const to = typeof path === 'string' ? { path } : { port: port[index] ?? 5432, host: name }
+      const socket = connectSocket({ ...to, signal })
       return Object.assign(await once(socket), { host: name }) // by which the client checks a certificate
     } catch (error) {
       failure = error

@@ -58,14 +58,17 @@ export class Session implements Identity, Prepared {
   /** Connects; nothing is asked of the server yet. */
   static async open(adapter: PostgresAdapter, clock: Clock, heartbeat: Heartbeat): Promise<Session> {
     const opening: { session: Session | null; ended: { cause: unknown } | null } = { session: null, ended: null }
+    const patience = new AbortController()
     const connecting = adapter.connect((cause) => {
       opening.ended ??= { cause }
       opening.session?.lose(cause)
-    })
+    }, patience.signal)
     let timer: Timer | undefined
     const late = new Promise<never>((_, reject) => {
-      const silence = () => reject(new Disconnected(new Error(`no connection within ${heartbeat.bound} ms`)))
-      timer = clock.background(heartbeat.bound, silence)
+      timer = clock.background(heartbeat.bound, () => {
+        reject(new Disconnected(new Error(`no connection within ${heartbeat.bound} ms`)))
+        patience.abort()
+      })
     })
     try {
       const connection = await Promise.race([connecting, late])

@@ -1,6 +1,7 @@
 // Other ways to a server: encrypted, and by a socket of the same host.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, existsSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 
 import postgres from 'postgres'
@@ -8,9 +9,11 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 
 import { openPostgres, pgAdapter, postgresJsAdapter, type PostgresAdapter } from '../../src/postgres.js'
 import { missing, program } from '../helpers/capabilities.js'
+import { until } from '../helpers/until.js'
 import { adapters } from './adapters.js'
 import { PostgresServer, postgresServer } from './server.js'
 
+const PATIENT = new AbortController().signal
 const openssl = program('openssl')
 const skip = missing(postgresServer)
 let server: PostgresServer
@@ -100,9 +103,46 @@ describe.skipIf(skip || missing(openssl))('encrypted', () => {
   })
 })
 
+/** Accepts connections and says nothing. */
+async function silentServer(): Promise<{ url: string; open: Set<Socket> }> {
+  const open = new Set<Socket>()
+  const listener = createServer((socket) => {
+    open.add(socket)
+    socket
+      .on('close', () => open.delete(socket))
+      .on('error', () => {})
+      .resume()
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void listener.close())
+  const address = listener.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return { url: `postgres://holdfast@127.0.0.1:${address.port}/postgres`, open }
+}
+
+describe.each(adapters)('an attempt to connect with $name', ({ adapter }) => {
+  test('that is given up is cut', async () => {
+    const { url, open } = await silentServer()
+    const patience = new AbortController()
+    const connecting = adapter(url).connect(() => {}, patience.signal)
+    await until('it is connected', () => open.size === 1)
+    patience.abort()
+    await expect(connecting).rejects.toThrow()
+    await until('it is cut', () => open.size === 0)
+  })
+
+  test('that is late is given up', async () => {
+    const { url, open } = await silentServer()
+    const heartbeat = { every: 50, answer: 100, server: 1500 }
+    const opening = openPostgres({ adapter: adapter(url), namespace: 'test', heartbeat })
+    await expect(opening).rejects.toMatchObject({ code: 'ERR_LOCK_DATABASE' })
+    await until('it is cut', () => open.size === 0)
+  })
+})
+
 describe.skipIf(skip).each(adapters)('with $name', ({ adapter }) => {
   test('a statement that fails behind its first row leaves the rows of the next ones as they are', async () => {
-    const connection = await adapter(server.url).connect(() => {})
+    const connection = await adapter(server.url).connect(() => {}, PATIENT)
     onTestFinished(() => connection.end())
     const failing = 'select 1 / (3 - number) from generate_series(1, 5) as number'
     await expect(connection.query(failing)).rejects.toMatchObject({ code: '22012' })
@@ -112,7 +152,7 @@ describe.skipIf(skip).each(adapters)('with $name', ({ adapter }) => {
 })
 
 async function cutOne(adapter: PostgresAdapter): Promise<void> {
-  const connection = await adapter.connect(() => {})
+  const connection = await adapter.connect(() => {}, PATIENT)
   const asleep = connection.query('select pg_sleep(60)').catch((error: unknown) => error)
   connection.destroy()
   expect(await asleep).toBeInstanceOf(Error)

@@ -45,8 +45,8 @@ async function open(adapter: PostgresAdapter = pgAdapter(server.url), applicatio
 function slow(): PostgresAdapter {
   const adapter = pgAdapter(server.url)
   return {
-    async connect(ended) {
-      const connection = await adapter.connect(ended)
+    async connect(ended, signal) {
+      const connection = await adapter.connect(ended, signal)
       return {
         processId: connection.processId,
         async query(text) {

@@ -20,8 +20,8 @@ afterAll(async () => {
 /** Writes down what is sent and answered, by the first word after `execute`; statements that match go out late. */
 function tapped(adapter: PostgresAdapter, log: string[], slow: RegExp): PostgresAdapter {
   return {
-    async connect(ended) {
-      const connection = await adapter.connect(ended)
+    async connect(ended, signal) {
+      const connection = await adapter.connect(ended, signal)
       return {
         processId: connection.processId,
         async query(text) {

@@ -42,11 +42,11 @@ export class Saboteur implements PostgresAdapter {
     return this.seen >= this.which
   }
 
-  async connect(ended: (cause: unknown) => void): Promise<PostgresConnection> {
+  async connect(ended: (cause: unknown) => void, signal: AbortSignal): Promise<PostgresConnection> {
     const wire: Wire = { silent: false, ended }
     const connection = await this.adapter.connect((cause) => {
       if (!wire.silent) ended(cause)
-    })
+    }, signal)
     return {
       processId: connection.processId,
       query: (text) => (wire.silent ? nothing() : this.query(connection, wire, text)),

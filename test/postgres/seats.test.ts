@@ -26,7 +26,7 @@ function failing(
     refuse = () => reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
   })
   const failingAdapter: PostgresAdapter = {
-    connect: (ended) => (++connections === n ? refused : adapter.connect(ended)),
+    connect: (ended, signal) => (++connections === n ? refused : adapter.connect(ended, signal)),
   }
   return { adapter: failingAdapter, asked: () => connections >= n, refuse }
 }
@@ -56,10 +56,10 @@ test.skipIf(skip).each(['ENETUNREACH', 'EHOSTUNREACH', 'ETIMEDOUT', '53300'])('a
   const adapter = pgAdapter(server.url)
   let connections = 0
   const sometimes: PostgresAdapter = {
-    connect: async (ended) => {
+    connect: async (ended, signal) => {
       connections++
       if (connections === 2 || connections === 3) throw Object.assign(new Error('no way there'), { code })
-      return await adapter.connect(ended)
+      return await adapter.connect(ended, signal)
     },
   }
   const ours = await openPostgres({ adapter: sometimes, namespace: 'seats', application: `away ${code}` })

@@ -58,8 +58,8 @@ function watched(adapter: PostgresAdapter): PostgresAdapter & { readonly connect
   const connections: PostgresConnection[] = []
   return {
     connections,
-    async connect(ended) {
-      const connection = await adapter.connect(ended)
+    async connect(ended, signal) {
+      const connection = await adapter.connect(ended, signal)
       connections.push(connection)
       return connection
     },
