@@ -10,6 +10,11 @@ export async function remoteContender(options) {
       const hold = await locks.acquire(NAME)
       hold.release()
     },
+    async flushed() {
+      const hold = await locks.acquire(NAME)
+      hold.release()
+      await locks.flush()
+    },
     /** Another one is granted when the last one is free. */
     async settle() {
       const hold = await locks.acquire(NAME)

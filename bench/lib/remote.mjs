@@ -15,6 +15,12 @@ export const OURS_POSTGRES_JS = {
   contender: 'holdfast-postgres-postgres-js',
   server: 'postgres',
 }
+/** Ours, which waits until the database has answered that it let go. */
+export const OURS_FLUSHED = {
+  name: 'holdfast/postgres, pg, and flush()',
+  contender: 'holdfast-postgres-flushed',
+  server: 'postgres',
+}
 /** Ours, with a heartbeat as short as is sensible. */
 export const OURS_SHORT = {
   name: 'holdfast/postgres, heartbeat.server 3,000 ms',

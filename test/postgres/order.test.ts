@@ -90,7 +90,7 @@ test.skipIf(skip)('a lock is asked for again when the server has answered that i
     log.length = 0
     hold.release()
     // Not at once, or it would be handed over.
-    await until('it is on its way', () => true)
+    await until('it is on its way', () => log.length > 0)
     ;(await ours.acquire('again')).release()
     expect(log.slice(0, 4)).toEqual([`late ${unlock}`, `sent ${unlock}`, `answered ${unlock}`, 'sent try_exclusive'])
     await until('all is let go of', async () => (await server.locks()) === 0)
@@ -112,6 +112,20 @@ test.skipIf(skip)(
     hold.release()
   },
 )
+
+test.skipIf(skip)('who takes one lock after another waits for one statement each', async () => {
+  const { ours, log } = await world(/^never/)
+  const section = async (): Promise<string> => await Promise.resolve('done')
+  const names = ['first', 'second', 'second', 'third']
+  for (const name of names) await ours.withLock(name, section)
+  await ours.flush()
+  const sent = log.filter((line) => line.startsWith('sent'))
+  expect(sent).toEqual([
+    'sent try_exclusive',
+    ...names.slice(1).map(() => 'sent try_instead_exclusive'),
+    'sent unlock_exclusive',
+  ])
+})
 
 test.skipIf(skip)('who waits is not overtaken by who lets go and asks again in one turn', async () => {
   const { ours, theirs } = await world(/^never/)
