@@ -10,6 +10,8 @@ export interface Mutant {
   readonly replace: string
   /** Files of tests, of which at least one must fail. */
   readonly tests: readonly string[]
+  /** They skip without a PostgreSQL server, so this is not planted then. */
+  readonly needsServer?: true
 }
 
 const POSIX = 'native/lock_posix.cc'
@@ -20,6 +22,11 @@ const QUEUE = 'src/coordination/file-queue.ts'
 const HOLD = 'src/coordination/hold-state.ts'
 const OWNER = 'src/coordination/owner-state.ts'
 const TENURE = 'src/coordination/tenure.ts'
+const POSTGRES = 'src/postgres/postgres-kernel.ts'
+const ROOM = 'src/postgres/waiting-room.ts'
+const SESSION = 'src/postgres/session.ts'
+/** On a server that is made up, so that they run where there is none. */
+const SCRIPTED = ['test/postgres/scripted.test.ts', 'test/postgres/session.test.ts', 'test/postgres/front.test.ts']
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -240,5 +247,91 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'const recordable = length === 0 || (length >= MAGIC.length && begins(MAGIC_BYTES))',
     replace: 'const recordable = length >= 0',
     tests: ['test/on-disk.test.ts', 'test/surroundings/lock-file.test.ts'],
+  },
+  {
+    name: 'a wait that failed leaves what it may have got',
+    file: ROOM,
+    find: '      await this.leave(session)\n      if (wasCanceled(error)) return false',
+    replace: '      this.free(session)\n      if (wasCanceled(error)) return false',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'a wait that was aborted as it was granted keeps its lock',
+    file: ROOM,
+    find: '        await this.leave(session)\n        return false\n      }\n      return await this.win',
+    replace: '        this.free(session)\n        return false\n      }\n      return await this.win',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'more sessions wait than may',
+    file: ROOM,
+    find: 'if (this.open < MOST_WAITING) this.connect()\n      else this.makeRoom()',
+    replace: 'this.connect()',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'a lock is asked for before this process has let go of it',
+    file: POSTGRES,
+    find: 'if (claim.before !== null && !this.mayFollow(claim.before)) await this.turnOf(claim)',
+    replace: '',
+    tests: ['test/postgres/order.test.ts'],
+    needsServer: true,
+  },
+  {
+    name: 'a hold is not told that its session is lost',
+    file: POSTGRES,
+    find: "if (claim.state === 'held') this.onLost(claim.lease, cause)",
+    replace: '',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'two names with one key are taken for one',
+    file: POSTGRES,
+    find: 'if (last?.isWanted() !== true || last.key.name === target) return key',
+    replace: 'if (last === undefined || key.name === target) return key',
+    tests: ['test/postgres/refusals.test.ts'],
+    needsServer: true,
+  },
+  {
+    name: 'a session is believed in although nothing was heard of it',
+    file: SESSION,
+    find: 'return this.cause === null && ageOf(this.proven, this.clock) < this.heartbeat.bound',
+    replace: 'return this.cause === null',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'a session that does not answer is not given up',
+    file: SESSION,
+    find: 'if (this.silence >= bound) {',
+    replace: 'if (this.silence > bound * 1000) {',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'an answer proves the moment at which it came',
+    file: SESSION,
+    find: 'this.prove(sent)',
+    replace: 'this.prove(momentOf(this.clock))',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'the connection is cut before those are told who keep something in it',
+    file: SESSION,
+    find: '    try {\n      this.close(cause)\n    } finally {\n      this.connection.destroy()\n    }',
+    replace: '    this.connection.destroy()\n    this.close(cause)',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'answers are taken with whatever number of rows',
+    file: SESSION,
+    find: 'if (rows.length === count) return rows',
+    replace: 'if (rows.length >= 0) return rows',
+    tests: SCRIPTED,
+  },
+  {
+    name: 'a heartbeat is accepted that is slower than the server',
+    file: 'src/postgres/settings.ts',
+    find: 'if (!(every + answer + MARGIN < server)) {',
+    replace: 'if (!(every < server)) {',
+    tests: [...SCRIPTED, 'test/postgres/refusals.test.ts'],
   },
 ]

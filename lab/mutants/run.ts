@@ -2,17 +2,18 @@
 // (mutants.ts) are planted in a copy of the project, for the tests; those of the model (lab/spec/mutants.ts) in the model,
 // for spin.
 //
-//   --only <text>   bugs whose name or layer (C++, TypeScript, model) has it
+//   --only <text>   bugs whose name or layer (C++, TypeScript, PostgreSQL, model) has it
 //
 // Prints a table, and ends with the number of bugs that were caught and of those that were not.
 import { parseArgs } from 'node:util'
 
+import { server } from '../remote-history/server.js'
 import { MUTANTS as OF_MODEL } from '../spec/mutants.js'
 import { ProjectCopy } from './copy.js'
 import { lacksForModel, violationWith } from './model.js'
 import { MUTANTS as OF_CODE } from './mutants.js'
 
-type Layer = 'C++' | 'TypeScript' | 'model'
+type Layer = 'C++' | 'TypeScript' | 'PostgreSQL' | 'model'
 
 const WIDTHS = { verdict: 8, layer: 12, name: 76 } as const
 
@@ -20,9 +21,17 @@ const { values } = parseArgs({ options: { only: { type: 'string', default: '' } 
 const { only } = values
 
 const isWanted = (layer: Layer, name: string): boolean => layer === only || name.includes(only)
-const layerOf = (file: string): Layer => (file.startsWith('native/') ? 'C++' : 'TypeScript')
+function layerOf(file: string): Layer {
+  if (file.startsWith('native/')) return 'C++'
+  return file.startsWith('src/postgres/') ? 'PostgreSQL' : 'TypeScript'
+}
 
-const ofCode = OF_CODE.filter(({ file, name }) => isWanted(layerOf(file), name))
+const ofCode = OF_CODE.filter(({ file, name, needsServer }) => {
+  if (!isWanted(layerOf(file), name)) return false
+  const lacking = needsServer === true && !server.there
+  if (lacking) console.log(`skipped: "${name}": this machine lacks ${server.name}`)
+  return !lacking
+})
 const ofModel = OF_MODEL.filter(({ about }) => isWanted('model', about))
 if (ofCode.length + ofModel.length === 0)
   throw new Error(`Expected --only with a part of the name of a bug, got ${only}`)
