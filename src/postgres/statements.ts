@@ -36,24 +36,22 @@ const FUNCTIONS: Record<Mode, Functions> = {
  * evaluates in order, which a list of expressions does not promise.
  */
 export function preparations({ token }: Prepared, sequence: number): string[] {
+  const fences = { exclusive: `nextval(${sequence}::regclass)`, shared: '0' }
+  const passing = (mode: Mode, key: string, turnstile: string): string => `(case
+    when not pg_try_advisory_lock_shared(${turnstile}) then null
+    when ${FUNCTIONS[mode].attempt}(${key}) then case when pg_advisory_unlock_shared(${turnstile}) then ${fences[mode]} end
+    when pg_advisory_unlock_shared(${turnstile}) then null
+  end)::text`
   const perMode = (['exclusive', 'shared'] as const).flatMap((mode) => {
     const { lock, attempt, unlock } = FUNCTIONS[mode]
-    const fence = mode === 'exclusive' ? `nextval(${sequence}::regclass)` : '0'
-    const passing = (key: string, turnstile: string): string => `(case
-      when not pg_try_advisory_lock_shared(${turnstile}) then null
-      when ${attempt}(${key}) then case when pg_advisory_unlock_shared(${turnstile}) then ${fence} end
-      when pg_advisory_unlock_shared(${turnstile}) then null
-    end)::text`
     return [
-      `prepare try_${mode}_${token}(bigint, bigint) as select ${passing('$1', '$2')} as fence`,
-      `prepare try_each_${mode}_${token}(bigint[], bigint[]) as select ${passing('lock', 'turnstile')} as fence
+      `prepare try_${mode}_${token}(bigint, bigint) as select ${passing(mode, '$1', '$2')} as fence`,
+      `prepare try_each_${mode}_${token}(bigint[], bigint[]) as select ${passing(mode, 'lock', 'turnstile')} as fence
          from unnest($1, $2) as wanted(lock, turnstile)`,
-      `prepare try_instead_${mode}_${token}(bigint, bigint, bigint) as select
-         case when ${unlock}($3) then ${passing('$1', '$2')} else '${NOT_HELD}' end as fence`,
       `prepare wait_${mode}_${token}(bigint, bigint) as select (case
          when ${lock}($2) is null then null
          when ${lock}($1) is null then null
-         else ${fence}
+         else ${fences[mode]}
        end)::text as fence`,
       `prepare take_${mode}_${token}(bigint) as select ${attempt}($1)::text as done`,
       `prepare unlock_${mode}_${token}(bigint) as select ${unlock}($1)::text as done`,
@@ -61,7 +59,14 @@ export function preparations({ token }: Prepared, sequence: number): string[] {
          from unnest($1) as held(lock)`,
     ]
   })
-  return [...perMode, `prepare unlock_all_${token} as select pg_advisory_unlock_all()`]
+  return [
+    ...perMode,
+    `prepare try_instead_${token}(bigint, bigint, bigint) as select case
+       when ${FUNCTIONS.exclusive.unlock}($3) then ${passing('exclusive', '$1', '$2')}
+       else '${NOT_HELD}'
+     end as fence`,
+    `prepare unlock_all_${token} as select pg_advisory_unlock_all()`,
+  ]
 }
 
 /** Through the turnstiles without stopping. A row for each, in order: `fence` is null when the lock, or its turnstile, is not free. */
@@ -73,7 +78,7 @@ export function attemptEach({ token }: Prepared, keys: readonly Key[], mode: Mod
 
 /** Lets go of one lock that is held exclusively, then goes through the turnstile of another one, or the same, without stopping. */
 export function exchange({ token }: Prepared, held: Key, { lock, turnstile }: Key): string {
-  return `execute try_instead_exclusive_${token}(${lock}, ${turnstile}, ${held.lock})`
+  return `execute try_instead_${token}(${lock}, ${turnstile}, ${held.lock})`
 }
 
 /** Waits in the turnstile, then for the lock, and keeps both. */

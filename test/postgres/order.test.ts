@@ -106,7 +106,7 @@ test.skipIf(skip)(
       log.length = 0
       hold.release()
       hold = await ours.acquire(name)
-      expect(log).toEqual(['sent try_instead_exclusive', 'answered try_instead_exclusive'])
+      expect(log).toEqual(['sent try_instead', 'answered try_instead'])
       expect(await server.locks()).toBe(1)
     }
     hold.release()
@@ -120,11 +120,7 @@ test.skipIf(skip)('who takes one lock after another waits for one statement each
   for (const name of names) await ours.withLock(name, section)
   await ours.flush()
   const sent = log.filter((line) => line.startsWith('sent'))
-  expect(sent).toEqual([
-    'sent try_exclusive',
-    ...names.slice(1).map(() => 'sent try_instead_exclusive'),
-    'sent unlock_exclusive',
-  ])
+  expect(sent).toEqual(['sent try_exclusive', ...names.slice(1).map(() => 'sent try_instead'), 'sent unlock_exclusive'])
 })
 
 test.skipIf(skip)('who waits is not overtaken by who lets go and asks again in one turn', async () => {
