@@ -132,6 +132,26 @@ function found(tell: (story: Story) => void): string[] {
   return check(readRemoteHistory(folder)).checks.flatMap(({ title, count }) => (count > 0 ? [title] : []))
 }
 
+describe('a number that comes twice', () => {
+  /** The second of two holds with one number, asked for at some time; the first one lasts from 100 to 300. */
+  const twice = (asked: number, owner: number): string[] =>
+    found(({ near }) => {
+      near.take(100, 1, { owner: 7, a: 5000 })
+      near.end(300, 1)
+      near.take(400, 2, { owner, a: 5000, asked })
+      near.end(500, 2)
+    })
+
+  test('is that of a hold of the owner that was entered, and told when the others were there', () => {
+    expect(twice(200, 7)).toEqual([])
+  })
+
+  test('is a mistake where that had ended, or was another owner’s', () => {
+    expect(twice(350, 7)).toEqual([FENCES])
+    expect(twice(200, 8)).toEqual([FENCES])
+  })
+})
+
 describe('an overlap is excused', () => {
   test('while the news of a terminated session are on their way', () => {
     const titles = found(({ far, near, drive }) => {

@@ -4,6 +4,16 @@ import { certain, describe, sameHolder, type History, type HoldRecord } from '..
 import type { Excused } from './exclusion.js'
 import { Violations } from './violations.js'
 
+/** One of several is entered when they are asked for, and told when all of them are there. */
+function mayHaveEntered(one: HoldRecord, other: HoldRecord): boolean {
+  const [first, second] = one.asked <= other.asked ? [one, other] : [other, one]
+  return sameHolder(first, second) && second.asked < endOf(first)
+}
+
+function endOf({ ended }: HoldRecord): number {
+  return ended ?? Infinity
+}
+
 export function fences(
   { holds }: History,
   excused: Excused = () => false,
@@ -23,9 +33,9 @@ export function fences(
     const numbers = new Map<number, HoldRecord>()
     for (const hold of ofFile) {
       const other = numbers.get(hold.fence)
-      const entered = entering === 'same' && other?.nested === true && hold.nested && sameHolder(other, hold)
+      const entered = entering === 'same' && other !== undefined && mayHaveEntered(other, hold)
       if (other !== undefined && !entered) violations.add(() => `twice: ${describe(other)}; ${describe(hold)}`)
-      numbers.set(hold.fence, hold)
+      if (other === undefined || endOf(hold) > endOf(other)) numbers.set(hold.fence, hold)
     }
     // One that had ended before its code ran may have been overtaken.
     const inOrder = ofFile.filter(({ heldAtStart }) => heldAtStart).sort((one, other) => one.start - other.start)
