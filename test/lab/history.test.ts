@@ -187,6 +187,18 @@ describe('the checker passes', () => {
     expect(found).toEqual([])
   })
 
+  test('a holder who is told of one that was released as its limit passed', () => {
+    const found = Story.ofTwo((one, two) => {
+      one.take(10, 1, { b: 5 })
+      one.tell(14, KIND.end, { id: 1, file: 0 })
+      one.tell(18, KIND.ended, { id: 1, file: 0, code: 'released' })
+      two.take(16, 1)
+      two.tell(16.1, KIND.recovered, { id: 1, file: 0, a: 1001 })
+      two.end(19, 1)
+    })
+    expect(found).toEqual([])
+  })
+
   test('a grant right after the kill of a holder, who is told of it; and measures the time between', () => {
     const story = killed((two) => {
       two.ask(15, 1)

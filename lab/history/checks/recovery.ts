@@ -64,6 +64,7 @@ function mustBeTold(hold: HoldRecord): boolean {
   return hold.end === null && diedHolding(hold)
 }
 
-function mustNotBeTold({ outcome, ended, leaked }: HoldRecord): boolean {
-  return outcome === 'released' && ended !== null && !leaked
+/** Its limit may have passed while it was being released, by a thread that did not run. */
+function mustNotBeTold({ outcome, ended, leaked, limitFrom }: HoldRecord): boolean {
+  return outcome === 'released' && ended !== null && !leaked && ended < limitFrom
 }
