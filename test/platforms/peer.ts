@@ -59,11 +59,20 @@ const commands = {
   exit: (_path: string, code: number) => process.exit(code),
 }
 
+const ATTEMPTS = 3
+
+/** Wine sometimes fails to make a process, with an error that Node has no name for: that says nothing of locks, so it is tried again. */
+function forkPeer(attempt = 1): ChildProcess {
+  try {
+    return fork(fileURLToPath(import.meta.url), ['peer'], { execPath: program, execArgv: programArguments })
+  } catch (error) {
+    if (attempt === ATTEMPTS || !(error instanceof Error && 'code' in error && error.code === 'UNKNOWN')) throw error
+    return forkPeer(attempt + 1)
+  }
+}
+
 export class Peer {
-  readonly child: ChildProcess = fork(fileURLToPath(import.meta.url), ['peer'], {
-    execPath: program,
-    execArgv: programArguments,
-  })
+  readonly child = forkPeer()
   readonly ended: Promise<number | null>
   private readonly pending = new Map<number, (answer: Answer) => void>()
   private last = 0
