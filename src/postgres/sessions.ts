@@ -3,7 +3,7 @@
 import { LockError } from '../errors.js'
 import type { Clock } from '../kernel/clock.js'
 import type { PostgresAdapter, Row } from './adapter.js'
-import { databaseError, existsAlready, isForbidden } from './errors.js'
+import { databaseError, Disconnected, existsAlready, isForbidden } from './errors.js'
 import { Session } from './session.js'
 import { refuseUnfitServer, serverSettings, type Heartbeat } from './settings.js'
 import * as statements from './statements.js'
@@ -99,7 +99,9 @@ export class Sessions {
     if (row?.['standby'] === 'true') {
       const advice =
         'its locks exclude nobody on the primary. Connect to the primary (target_session_attrs, or its own address)'
-      throw new LockError('ERR_LOCK_UNSUPPORTED', `The server is a standby: ${advice}`)
+      const refusal = new LockError('ERR_LOCK_UNSUPPORTED', `The server is a standby: ${advice}`)
+      // Where there has been a primary, this one may be about to become it.
+      throw this.sequence === null ? refusal : new Disconnected(refusal)
     }
     const shared = [...this.live].some((other) => !other.over && other.pid === session.pid)
     if (shared)

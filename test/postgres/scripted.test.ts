@@ -257,6 +257,20 @@ describe('a database that cannot be reached', () => {
     expect(kernel.claim(lease).kind).toBe('granted')
   })
 
+  test('may be a standby for as long as another one is made the primary', async () => {
+    const { clock, server, kernel, settled, request } = cutOff()
+    await kernel.holder()
+    server.connections[0]?.ended(new Error('gone'))
+    server.next(/pg_is_in_recovery/, [{ pid: '2', standby: 'true' }], [{ pid: '3', standby: 'true' }])
+    const lease = await request('name')
+    for (let second = 0; second < 10 && settled.length === 0; second++) {
+      clock.advance(1000)
+      await settle()
+    }
+    expect(server.connections.map(({ state }) => state)).toEqual(['destroyed', 'destroyed', 'destroyed', 'open'])
+    expect(kernel.claim(lease).kind).toBe('granted')
+  })
+
   test('is the cause of a time-out, which is not put off by it', async () => {
     const { clock, server, remote } = cutOff()
     server.unreachable.push(...Array.from({ length: 40 }, () => refused))
