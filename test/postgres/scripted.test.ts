@@ -396,6 +396,27 @@ describe('the session of a wait', () => {
     expect(server.connections[1]?.state).toBe('destroyed')
   })
 
+  test('is left to others by a wait that is given up at any step of its way there', async () => {
+    let asked = 0
+    for (let steps = 0; steps < 40; steps++) {
+      const { server, kernel, wait, cleaned } = await givenUp(FREED)
+      server.next(/^execute try_/, NOT_GRANTED)
+      const answer = kernel.request(kernel.locate('name'), 'exclusive', 'try-then-wait')
+      for (let step = 0; step < steps; step++) await Promise.resolve()
+      if (answer.kind === 'waiting') kernel.drop(answer.lease)
+      await settle()
+      const sent = server.count(/^execute wait_/) > 1
+      if (sent) server.asked(/^execute wait_/).reject(CANCELED)
+      else asked = steps
+      await cleaned('name')
+      await wait('next')
+      expect([steps, server.connections.length]).toEqual([steps, 2])
+      expect(server.sent.at(-1)).toMatchObject({ pid: 2, text: expect.stringMatching(/^execute wait_/) as string })
+    }
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThan(39)
+  })
+
   test('is closed when nobody needed it for long', async () => {
     const { clock, server } = await givenUp(FREED)
     clock.advance(29_999)
