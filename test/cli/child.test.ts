@@ -1,8 +1,9 @@
 // The command as a process: why one did not begin, and what it inherits.
+import { ChildProcess } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 
 import { tryAcquire } from '../../src/index.js'
 import { Child, failed, type CommandLine } from '../../src/cli/run/child.js'
@@ -36,10 +37,13 @@ describe('a command that does not begin', () => {
   })
 
   test('can be told nothing', async () => {
+    const kill = vi.spyOn(ChildProcess.prototype, 'kill').mockReturnValue(true)
+    onTestFinished(() => kill.mockRestore())
     const child = new Child(command('no-such-command'), process.env, [])
     child.tell('SIGTERM')
     await child.ended
     child.tell('SIGTERM')
+    expect(kill).not.toHaveBeenCalled()
   })
 })
 

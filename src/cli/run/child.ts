@@ -41,8 +41,9 @@ export class Child {
     })
   }
 
+  /** One that did not begin has no number, and the signal would go to whatever Node takes for it: 0 is our whole group. */
   tell(signal: NodeJS.Signals): void {
-    this.#process?.kill(signal)
+    if (this.#process?.pid !== undefined) this.#process.kill(signal)
   }
 
   /** Asks it to end, and does not ask any more after `killAfter` milliseconds. */
