@@ -138,8 +138,7 @@ export const IDENTIFY = `select pg_backend_pid()::text as pid, pg_is_in_recovery
   (select setting from pg_settings where name = 'tcp_user_timeout') as usertimeout,
   (select setting from pg_settings where name = 'tcp_keepalives_idle') as idle,
   (select setting from pg_settings where name = 'tcp_keepalives_interval') as interval,
-  (select setting from pg_settings where name = 'tcp_keepalives_count') as count,
-  inet_server_addr()::text as address`
+  (select setting from pg_settings where name = 'tcp_keepalives_count') as count`
 
 export function findSequence(name: string): string {
   return `select seqrelid::text as oid, seqincrement::text as increment, seqcache::text as cache, seqcycle::text as cycle,
